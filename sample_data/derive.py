@@ -1,4 +1,4 @@
-"""Derive the sample data from the CDNOW purchases: real customers, small enough to load in a minute.
+"""Derive the sample data from the CDNOW purchases: real customers, few enough to load at once.
 
 The source, `cdnow_master.txt`, holds every purchase, January 1997 to June 1998, of the 23,570
 customers who first bought at CDNOW in the first quarter of 1997. It was published for research by
@@ -73,10 +73,10 @@ def customers(bought: pl.DataFrame) -> pl.DataFrame:
 
 
 def referrals(everyone: pl.DataFrame) -> pl.DataFrame:
-    """Make the customers of highest spend advocates, of two campaigns in no order at all.
+    """Make the customers of highest spend advocates of two campaigns, in no order at all.
 
-    The campaigns alternate at random over the file: a loader that only looks at neighbouring rows
-    sends hundreds of small requests, one that gathers sends four.
+    A request names one campaign. With the campaigns shuffled, a loader that only looks at
+    neighbouring rows sends over a thousand requests, and one that gathers sends four.
     """
     # Arithmetic in place of a random generator: the same shuffle with every version of everything.
     place = pl.col("customer_id").cast(pl.Int64) * 7_919 % 100_003
