@@ -54,7 +54,7 @@ def derive(source: Path, into: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def messy_records() -> list[tuple[int, list[str]]]:
+def csv_rows() -> list[tuple[int, list[str]]]:
     """Read customers_messy.csv by the standard library: first line and cells of each row.
 
     Decoded as latin-1, which maps every byte to one character and so never fails.
@@ -200,7 +200,7 @@ def test_messy_file_and_its_table_are_those_of_the_script() -> None:
 
 
 def test_messy_table_numbers_rows_and_lines_as_the_csv_module_does() -> None:
-    found = [[str(row), str(line)] for row, (line, _) in enumerate(messy_records(), 1)]
+    found = [[str(row), str(line)] for row, (line, _) in enumerate(csv_rows(), 1)]
     assert [cells[:2] for cells in readme_table()] == found
     assert f"| `customers_messy.csv` | {len(found)} |" in README
 
@@ -215,7 +215,7 @@ def test_messy_table_tells_every_kind_of_trouble_and_its_fate() -> None:
 
 
 def test_messy_rows_without_six_columns_are_rejected_with_the_count_found() -> None:
-    for (_, cells), row in zip(messy_records(), messy.ROWS, strict=True):
+    for (_, cells), row in zip(csv_rows(), messy.ROWS, strict=True):
         count = f"{len(cells)} column{'s' if len(cells) != 1 else ''}, expected 6"
         if not cells:
             count = "blank line"
@@ -224,7 +224,7 @@ def test_messy_rows_without_six_columns_are_rejected_with_the_count_found() -> N
 
 
 def test_messy_rows_that_are_delivered_send_the_id_of_the_file() -> None:
-    for number, (_, cells) in enumerate(messy_records(), 1):
+    for number, (_, cells) in enumerate(csv_rows(), 1):
         profile = messy.ROWS[number - 1].profile(number)
         if profile is not None:
             assert profile["integrationId"] == cells[0].encode("latin-1").decode("utf-8")
@@ -233,7 +233,7 @@ def test_messy_rows_that_are_delivered_send_the_id_of_the_file() -> None:
 
 def test_messy_rows_leave_empty_cells_out_and_keep_the_others() -> None:
     names = ["FirstPurchase", "LastPurchase", "Orders", "Spend", "Tier"]
-    for number, (_, cells) in enumerate(messy_records(), 1):
+    for number, (_, cells) in enumerate(csv_rows(), 1):
         profile = messy.ROWS[number - 1].profile(number)
         if profile is not None:
             filled = [name for name, cell in zip(names, cells[1:], strict=True) if cell]
