@@ -1,0 +1,60 @@
+"""Load customer data into Talon.One in bulk, and know afterwards what became of every row.
+
+    import pipeline
+
+    run = pipeline.load("customers.csv", to="profiles", sandbox=True)
+    run.summary     # how many rows were delivered, refused, rejected ...
+    run.results     # polars frame: one row per source row
+    run.failures    # polars frame: the rows to mend, as they came, and why
+
+Only re-exports live here.  Importing `pipeline` loads none of its rooms, and neither polars nor
+httpx: a name is fetched from its room when it is asked for.
+"""
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.api import Run, aload, load, open_run, runs
+    from pipeline.errors import (
+        InputError,
+        InvariantBroken,
+        JobError,
+        LimitError,
+        PipelineError,
+        RunError,
+        ServiceError,
+    )
+
+    __version__: str
+
+__all__ = [
+    "InputError",
+    "InvariantBroken",
+    "JobError",
+    "LimitError",
+    "PipelineError",
+    "Run",
+    "RunError",
+    "ServiceError",
+    "__version__",
+    "aload",
+    "load",
+    "open_run",
+    "runs",
+]
+
+_API = frozenset({"Run", "aload", "load", "open_run", "runs"})
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name from the room it lives in."""
+    if name == "__version__":
+        return metadata.version("talon-one-pipeline")
+    if name not in __all__:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    return getattr(import_module("pipeline.api" if name in _API else "pipeline.errors"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
