@@ -24,25 +24,15 @@ if TYPE_CHECKING:
         PipelineError,
         RunError,
         ServiceError,
+        StorageError,
     )
 
     __version__: str
 
 __all__ = [
-    "InputError",
-    "InvariantBroken",
-    "JobError",
-    "LimitError",
-    "PipelineError",
-    "Run",
-    "RunError",
-    "ServiceError",
-    "__version__",
-    "aload",
-    "load",
-    "open_run",
-    "runs",
-]
+    "InputError", "InvariantBroken", "JobError", "LimitError", "PipelineError", "Run", "RunError",
+    "ServiceError", "StorageError", "__version__", "aload", "load", "open_run", "runs",
+]  # fmt: skip
 
 _API = frozenset({"Run", "aload", "load", "open_run", "runs"})
 
