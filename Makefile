@@ -24,7 +24,7 @@ check: $(VENV)/dev.stamp ## ruff, types, import contracts, spelling, house rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
 	$(BIN)/pytest -q tests/test_house.py
 
