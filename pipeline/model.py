@@ -4,7 +4,7 @@ The seven words of the house are used here as STYLE 2.1 defines them.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -32,6 +32,18 @@ class Status(enum.StrEnum):
     PENDING = "pending"
 
 
+class State(enum.StrEnum):
+    """Where a request stands (DESIGN §4); `ledger.states` says which may follow which."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    FAILED = "failed"
+    SPLIT = "split"
+    IN_DOUBT = "in_doubt"
+
+
 class Verdict(enum.StrEnum):
     """What a request has come to, after all its attempts."""
 
@@ -45,6 +57,56 @@ class Verdict(enum.StrEnum):
     """Perhaps applied, and not to be repeated."""
     STOP = "stop"
     """The run cannot go on (401, 403, a retired route, nothing gets through)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Rows of one batch, by their places in it from 0: ascending, disjoint, half-open spans."""
+
+    spans: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def span(cls, start: int, stop: int) -> "Positions":
+        """Return the places from *start* up to, not including, *stop*."""
+        return cls(((start, stop),) if stop > start else ())
+
+    @classmethod
+    def of(cls, places: Iterable[int]) -> "Positions":
+        """Return *places*, in any order, as spans."""
+        spans: list[tuple[int, int]] = []
+        for place in sorted(set(places)):
+            if spans and spans[-1][1] == place:
+                spans[-1] = (spans[-1][0], place + 1)
+            else:
+                spans.append((place, place + 1))
+        return cls(tuple(spans))
+
+    @classmethod
+    def parse(cls, text: str) -> "Positions":
+        """Read what `str()` wrote: "0-16,18-1000"."""
+        pairs = (span.split("-") for span in text.split(",") if span)
+        return cls(tuple((int(start), int(stop)) for start, stop in pairs))
+
+    def __str__(self) -> str:
+        return ",".join(f"{start}-{stop}" for start, stop in self.spans)
+
+    def __len__(self) -> int:
+        return sum(stop - start for start, stop in self.spans)
+
+    def __iter__(self) -> Iterator[int]:
+        for start, stop in self.spans:
+            yield from range(start, stop)
+
+    def without(self, places: Iterable[int]) -> "Positions":
+        """Return these places but for *places*."""
+        gone = set(places)
+        return Positions.of(set(self) - gone) if gone else self
+
+    def halves(self) -> tuple["Positions", "Positions"]:
+        """Return the first half and the second; the first is the larger of an odd number."""
+        places = tuple(self)
+        middle = (len(places) + 1) // 2
+        return Positions.of(places[:middle]), Positions.of(places[middle:])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +165,73 @@ class ApiError:
     title: str = ""
     details: str = ""
     pointer: str = ""
+
+
+NO_ERROR = ApiError()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedPart:
+    """One durable step of staging: a part with its batches, and the rows rejected meanwhile.
+
+    batches: (rows, first row number) of each, in the order of the part. A rejected part has a
+    results part of the same name and rows: what becomes of a rejected row is known at once.
+    """
+
+    file: str
+    batches: tuple[tuple[int, int], ...]
+    rejected_file: str = ""
+    rejected_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLine:
+    """A request as the ledger knows it."""
+
+    positions: Positions
+    state: State
+    parent: Positions | None = None
+    attempts: int = 0
+    generation: int = 0
+    idempotency_key: str = ""
+    digest: str = ""
+    first_sent_at: float | None = None
+    sent_at: float | None = None
+    finished_at: float | None = None
+    http_status: int | None = None
+    error: ApiError = NO_ERROR
+    answer: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLine:
+    """A batch and its requests; `file` is the staged part, `start` its first row there."""
+
+    id: BatchId
+    file: str
+    start: int
+    rows: int
+    requests: tuple[RequestLine, ...] = ()
+
+    @property
+    def unnamed(self) -> Positions:
+        """The rows that no request names yet: they are pending."""
+        named = {place for request in self.requests for place in request.positions}
+        return Positions.span(0, self.rows).without(named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One request's new line, and the requests that it was split into.
+
+    `attempts`: those made since its last line; they are added to the books of the run, while a
+    line's own `attempts` tell what its rows have seen (a child starts with its parent's).
+    """
+
+    batch: BatchId
+    line: RequestLine
+    children: tuple[RequestLine, ...] = ()
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

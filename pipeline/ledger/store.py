@@ -1,0 +1,375 @@
+"""The ledger on disk: SQLite, WAL, every commit synced. The only place with SQL.
+
+Never HTTP, never frames. One `Ledger` may be used from several threads: a lock makes its calls
+take turns. Reading a run that another process writes is allowed (`readonly`).
+"""
+
+import contextlib
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InvariantBroken, RunError, StorageError
+from pipeline.ledger import schema, states
+from pipeline.ledger.states import FINAL
+from pipeline.model import (
+    ApiError,
+    BatchId,
+    BatchLine,
+    Change,
+    Positions,
+    RequestLine,
+    StagedPart,
+    State,
+    Status,
+    Totals,
+)
+
+BUSY_MS = 10_000
+"""How long a call waits for another process that reads or writes the same ledger."""
+STATUSES = tuple(FINAL.values())
+COLUMNS = (
+    "positions, state, parent, attempts, generation, idempotency_key, digest, first_sent_at, "
+    "sent_at, finished_at, http_status, error_title, error_details, error_pointer, answer"
+)
+PUT = (
+    f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 15}) "
+    "ON CONFLICT (batch, positions) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
+)
+
+
+class Ledger:
+    """The books of one run. Raises StorageError for the disk, InvariantBroken for our own faults."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+
+    @classmethod
+    def create(cls, path: Path) -> "Ledger":
+        """Make an empty ledger at *path*, for its owner only; the file must not be there yet."""
+        with _as_storage(path):
+            path.touch(mode=0o600, exist_ok=False)
+            ledger = cls(_connect(path))
+            ledger._connection.executescript(
+                f"PRAGMA journal_mode = WAL; BEGIN; {schema.TABLES} "
+                f"PRAGMA user_version = {schema.VERSION}; COMMIT;"
+            )
+        return ledger
+
+    @classmethod
+    def open(cls, path: Path, *, readonly: bool = False) -> "Ledger":
+        """Open the ledger of an earlier run. Raises RunError when it is newer than this program."""
+        if not path.is_file():
+            raise RunError(f"{path} is missing: the run cannot be read", hint="see `pipeline runs`")
+        with _as_storage(path):
+            connection = _connect(path)
+            if readonly:
+                connection.execute("PRAGMA query_only = 1")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != schema.VERSION:
+            connection.close()
+            raise RunError(
+                f"{path} has version {version}, this program knows version {schema.VERSION}",
+                hint="go on with the version of pipeline that made the run",
+            )
+        return cls(connection)
+
+    def close(self) -> None:
+        """Give the file back; whatever was committed is durable."""
+        with self._lock:
+            self._connection.close()
+
+    # ── facts ────────────────────────────────────────────────────────────────────────────────
+
+    def fact(self, name: str) -> str | None:
+        """Return the fact *name*, or None where it was never set."""
+        row = self._one("SELECT value FROM facts WHERE name = ?", name)
+        return row[0] if row else None
+
+    def set_fact(self, name: str, value: str) -> None:
+        """Set the fact *name*, durably."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    # ── staging ──────────────────────────────────────────────────────────────────────────────
+
+    def stage(self, part: StagedPart) -> tuple[BatchId, ...]:
+        """Name a staged part, its batches and its rejected rows in one transaction.
+
+        The files must be durable already. Returns the numbers of the batches.
+        """
+        with self._transaction() as connection:
+            if part.rejected_file:
+                for kind in ("rejected", "results"):
+                    _name_part(connection, kind, part.rejected_file, part.rejected_rows)
+            if not part.batches:
+                return ()
+            rows = sum(rows for rows, _ in part.batches)
+            part_id = _name_part(connection, "staged", part.file, rows)
+            first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM batches").fetchone()[0]
+            start, lines = 0, []
+            for number, (count, first_row) in enumerate(part.batches, first):
+                lines.append((number, part_id, start, count, first_row))
+                start += count
+            connection.executemany(
+                "INSERT INTO batches (id, part, start, rows, first_row) VALUES (?, ?, ?, ?, ?)",
+                lines,
+            )
+        return tuple(BatchId(line[0]) for line in lines)
+
+    def staged_batches(self) -> Iterator[tuple[int, int]]:
+        """Yield (rows, first row number) of every staged batch, in order."""
+        with self._lock:
+            rows = self._connection.execute("SELECT rows, first_row FROM batches ORDER BY id")
+            found = rows.fetchall()
+        yield from found
+
+    def files(self, kind: str) -> list[str]:
+        """Return the names of all parts of *kind*: staged, rejected or results."""
+        found = self._all("SELECT file FROM parts WHERE kind = ? ORDER BY id", kind)
+        return [row[0] for row in found]
+
+    # ── delivery ─────────────────────────────────────────────────────────────────────────────
+
+    def open_batches(self, *, after: BatchId, limit: int) -> list[BatchLine]:
+        """Return up to *limit* batches beyond *after* that have pending rows, in order."""
+        found = self._all(
+            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
+            "WHERE b.delivered + b.refused + b.failed + b.in_doubt < b.rows AND b.id > ? "
+            "ORDER BY b.id LIMIT ?",
+            after,
+            limit,
+        )
+        return [self._batch(row) for row in found]
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Make *changes* durable in one transaction, in their order."""
+        with self._transaction() as connection:
+            for change in changes:
+                _apply(connection, change)
+
+    # ── results ──────────────────────────────────────────────────────────────────────────────
+
+    def unwritten(self, *, rows_max: int, doubts: bool) -> list[BatchLine]:
+        """Return settled batches whose results are not written, up to about *rows_max* rows.
+
+        doubts: those with rows in doubt; else those without.
+        """
+        which = "b.in_doubt > 0" if doubts else "b.in_doubt = 0"
+        found = self._all(
+            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
+            "WHERE b.results IS NULL AND b.delivered + b.refused + b.failed + b.in_doubt = b.rows "
+            f"AND {which} ORDER BY b.id LIMIT ?",
+            max(1, rows_max),
+        )
+        chosen: list[BatchLine] = []
+        rows = 0
+        for row in found:
+            if chosen and rows + row[3] > rows_max:
+                break
+            rows += row[3]
+            chosen.append(self._batch(row))
+        return chosen
+
+    def name_results(self, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
+        """Name a durable results part of *batches*, and fold their requests away.
+
+        A provisional part has rows in doubt: its requests are kept, for a later settlement.
+        """
+        rows = sum(batch.rows for batch in batches)
+        numbers = [(batch.id,) for batch in batches]
+        with self._transaction() as connection:
+            part = _name_part(connection, "results", file, rows, provisional=provisional)
+            connection.executemany(f"UPDATE batches SET results = {part} WHERE id = ?", numbers)
+            if not provisional:
+                connection.executemany("DELETE FROM requests WHERE batch = ?", numbers)
+
+    def withdraw_provisional(self) -> list[str]:
+        """Forget the results parts that have rows in doubt; return their files, to be deleted."""
+        with self._transaction() as connection:
+            provisional = "SELECT id, file FROM parts WHERE provisional = 1"
+            found = connection.execute(provisional).fetchall()
+            for part, _ in found:
+                connection.execute("UPDATE batches SET results = NULL WHERE results = ?", (part,))
+                connection.execute("DELETE FROM parts WHERE id = ?", (part,))
+        return [file for _, file in found]
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+
+    def batch(self, number: BatchId) -> BatchLine | None:
+        """Return batch *number* with its requests, or None."""
+        found = self._all(
+            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
+            "WHERE b.id = ?",
+            number,
+        )
+        return self._batch(found[0]) if found else None
+
+    def doubtful(self) -> Iterator[BatchLine]:
+        """Yield the batches that have rows in doubt, in order."""
+        for row in self._all("SELECT id FROM batches WHERE in_doubt > 0 ORDER BY id"):
+            line = self.batch(BatchId(row[0]))
+            if line:
+                yield line
+
+    def totals(self) -> Totals:
+        """Add up the run: every staged or rejected row under its status, pending ones too."""
+        sums = ", ".join(f"coalesce(sum({status}), 0)" for status in STATUSES)
+        row = self._one(
+            f"SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(requests), 0), "
+            f"coalesce(sum(attempts), 0), {sums} FROM batches"
+        )
+        rejected = self._one("SELECT coalesce(sum(rows), 0) FROM parts WHERE kind = 'rejected'")[0]
+        count, staged, requests, attempts, *settled = row
+        by_status = dict(zip(STATUSES, settled, strict=True))
+        by_status[Status.PENDING] = staged - sum(settled)
+        by_status[Status.REJECTED] = rejected
+        return Totals(
+            rows=staged + rejected,
+            by_status=by_status,
+            batches=count,
+            requests=requests,
+            retries=attempts - requests,
+        )
+
+    def results_rows(self) -> int:
+        """Return how many rows the named results parts have."""
+        return int(self._one("SELECT coalesce(sum(rows), 0) FROM parts WHERE kind = 'results'")[0])
+
+    # ── within ───────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _as_storage("the ledger"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:  # noqa: ANN401 - SQLite's own types
+        with self._lock, _as_storage("the ledger"):
+            return self._connection.execute(sql, values).fetchall()
+
+    def _one(self, sql: str, *values: Any) -> Any:  # noqa: ANN401 - SQLite's own types
+        with self._lock, _as_storage("the ledger"):
+            return self._connection.execute(sql, values).fetchone()
+
+    def _batch(self, row: tuple[int, str, int, int]) -> BatchLine:
+        number, file, start, rows = row
+        found = self._all(f"SELECT {COLUMNS} FROM requests WHERE batch = ? ORDER BY id", number)
+        return BatchLine(
+            id=BatchId(number),
+            file=file,
+            start=start,
+            rows=rows,
+            requests=tuple(_request(values) for values in found),
+        )
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=64
+    )
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _name_part(
+    connection: sqlite3.Connection, kind: str, file: str, rows: int, *, provisional: bool = False
+) -> int:
+    cursor = connection.execute(
+        "INSERT INTO parts (kind, file, rows, provisional) VALUES (?, ?, ?, ?)",
+        (kind, file, rows, provisional),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def _apply(connection: sqlite3.Connection, change: Change) -> None:
+    """Write one change: the transition is checked, the batch's counters follow."""
+    line = change.line
+    found = connection.execute(
+        "SELECT state FROM requests WHERE batch = ? AND positions = ?",
+        (change.batch, str(line.positions)),
+    ).fetchone()
+    before = State(found[0]) if found else State.PENDING
+    states.check(before, line.state)
+    settled = dict.fromkeys(STATUSES, 0)
+    for request in (line, *change.children):
+        if request.state in FINAL:
+            settled[FINAL[request.state]] += len(request.positions)
+    if before is State.IN_DOUBT:
+        settled[Status.IN_DOUBT] -= len(line.positions)
+    connection.executemany(PUT, _values(change.batch, (line, *change.children)))
+    counters = ", ".join(f"{status} = {status} + ?" for status in STATUSES)
+    connection.execute(
+        f"UPDATE batches SET {counters}, requests = requests + ?, attempts = attempts + ? "
+        "WHERE id = ?",
+        (*settled.values(), bool(change.attempts), change.attempts, change.batch),
+    )
+
+
+def _values(batch: BatchId, lines: Iterable[RequestLine]) -> Iterator[tuple[object, ...]]:
+    for line in lines:
+        yield (
+            batch,
+            str(line.positions),
+            line.state,
+            str(line.parent) if line.parent else None,
+            line.attempts,
+            line.generation,
+            line.idempotency_key or None,
+            line.digest or None,
+            line.first_sent_at,
+            line.sent_at,
+            line.finished_at,
+            line.http_status,
+            line.error.title or None,
+            line.error.details or None,
+            line.error.pointer or None,
+            zlib.compress(line.answer, 1) if line.answer is not None else None,
+        )
+
+
+def _request(values: tuple[Any, ...]) -> RequestLine:
+    (positions, state, parent, attempts, generation, key, digest, first_sent, sent, finished,
+     http_status, title, details, pointer, answer) = values  # fmt: skip
+    return RequestLine(
+        positions=Positions.parse(positions),
+        state=State(state),
+        parent=Positions.parse(parent) if parent else None,
+        attempts=attempts,
+        generation=generation,
+        idempotency_key=key or "",
+        digest=digest or "",
+        first_sent_at=first_sent,
+        sent_at=sent,
+        finished_at=finished,
+        http_status=http_status,
+        error=ApiError(title=title or "", details=details or "", pointer=pointer or ""),
+        answer=zlib.decompress(answer) if answer is not None else None,
+    )
+
+
+@contextlib.contextmanager
+def _as_storage(what: Path | str) -> Iterator[None]:
+    """Translate what SQLite and the disk say; our own errors pass."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise InvariantBroken(f"{what}: {error}") from error
+    except (sqlite3.Error, OSError) as error:
+        raise StorageError(
+            f"{what} cannot be used: {error}",
+            hint="free space or mend the permissions, then resume the run; nothing is lost",
+        ) from error
