@@ -8,7 +8,9 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +117,20 @@ def calls(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.func.attr
 
 
+def imported(tree: ast.AST) -> set[str]:
+    """Top-level packages that a module imports, wherever in it."""
+    names = [alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names]
+    names += [n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+    return {name.split(".")[0] for name in names}
+
+
+def dependencies() -> set[str]:
+    """What an installed package has at hand: its dependencies and its extras for users."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["pandas"]
+    return {re.split(r"[^\w-]", line)[0].replace("-", "_") for line in declared}
+
+
 def nodes(tree: ast.AST, source: str) -> list[int]:
     """Lines on which the expression *source* stands."""
     shape = ast.dump(ast.parse(source, mode="eval").body)
@@ -166,6 +182,12 @@ def test_names_keep_to_the_seven_words(path: Path) -> None:
         if isinstance(node, ast.ClassDef) and EMPTY_TITLES & set(words(node.name))
     ]
     assert not blurred, "say row, block, batch, request, attempt, outcome or run, and what is done"
+
+
+@each(PRODUCT)
+def test_what_is_imported_is_declared(path: Path) -> None:
+    foreign = imported(parsed(path)) - sys.stdlib_module_names - {"pipeline"}
+    assert foreign <= dependencies(), "`make demo` installs only what pyproject.toml declares"
 
 
 @each(PRODUCT)
