@@ -1,0 +1,47 @@
+"""Memberships of profiles in audiences (API.md §3.10)."""
+
+from __future__ import annotations
+
+from pipeline.sandbox.answers import Answer, Problem, Refused, stored
+from pipeline.sandbox.call import Account, Call, Keys, Operation
+
+
+def update_memberships(call: Call, account: Account) -> Answer:
+    """Add profiles to audiences and take them out, in order; an added profile is made."""
+    rows = (call.body or {}).get("data", ())
+    unknown = [
+        Problem(
+            title="Unknown",
+            details=f"Audience {row['audienceId']} does not exist",
+            path=("data", i, "audienceId"),
+        )
+        for i, row in enumerate(rows)
+        if not account.switches.exists("audiences", row["audienceId"])
+    ]
+    if unknown:
+        raise Refused(404, "audience not found", unknown)
+    store = account.store
+    for row in rows:
+        if row["action"] == "add":
+            store.join(store.profile(row["profileIntegrationId"]), row["audienceId"])
+        elif (profile := store.profiles.get(row["profileIntegrationId"])) is not None:
+            store.leave(profile, row["audienceId"])
+    return stored(204)
+
+
+def _ids(call: Call) -> Keys:
+    rows = (call.body or {}).get("data", ())
+    return (("profile", [row["profileIntegrationId"] for row in rows]),)
+
+
+OPERATIONS = (
+    Operation(
+        name="updateCustomerProfileAudiences",
+        method="POST",
+        path="/v2/customer_audiences",
+        act=update_memberships,
+        keys=_ids,
+        aliases=("audiences",),
+        rows="data",
+    ),
+)
