@@ -1,0 +1,23 @@
+"""How a CSV source is written; only what is not as usual has to be said."""
+
+from dataclasses import dataclass
+
+FIELD_LENGTH_MAX = 1 << 20
+"""A quote that is never closed swallows the rest of a file; one value does not get that long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsvOptions:
+    """The dialect of a CSV source, and what its cells mean."""
+
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    quote: str = '"'
+    compression: str = "infer"
+    """infer (by the name's end), none, gzip, zstd, …"""
+    header: bool = True
+    column_names: tuple[str, ...] = ()
+    """The columns' names, where the file has no header."""
+    null_values: tuple[str, ...] = ("",)
+    """Cells that mean: no value."""
+    field_length_max: int = FIELD_LENGTH_MAX

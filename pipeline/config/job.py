@@ -1,0 +1,212 @@
+"""The job as resolved: frozen values that every later room reads, and their form in run.json.
+
+No secret is in a job, so that it can be kept and shown.  Never knows TOML, the command line or
+pydantic: `toml` makes jobs, this file says what they are.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from pipeline.config.csv import CsvOptions
+from pipeline.errors import RunError
+from pipeline.operations import Kind, Operation, find
+
+JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
+
+PERCENT_MAX = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """How many bad rows are all right: a number of *rows*, or a *percent* of all; one of the two.
+
+    A percentage is kept in decimals, so that 29 of 100 rows are exactly 29 %.
+    """
+
+    rows: int | None = None
+    percent: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if (self.rows is None) == (self.percent is None):
+            raise ValueError("an allowance is a number of rows or a percentage")
+
+    @classmethod
+    def parse(cls, said: object) -> Self:
+        """Read 10, "10" or "1.5%". Raises ValueError for anything else."""
+        text = str(said).strip() if isinstance(said, int | str) else ""
+        if re.fullmatch(r"[0-9]{1,18}", text):
+            return cls(rows=int(text))
+        if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,9})? ?%", text):
+            percent = Decimal(text.removesuffix("%").strip())
+            if percent <= PERCENT_MAX:
+                return cls(percent=percent)
+        raise ValueError('neither a number of rows nor a share such as "1%"')
+
+    def allows(self, bad: int, total: int) -> bool:
+        """Say whether *bad* of *total* rows are within the allowance; none is always within."""
+        if self.rows is not None:
+            return bad <= self.rows
+        return self.percent is not None and bad * PERCENT_MAX <= self.percent * total
+
+    def __str__(self) -> str:
+        return f"{self.percent}%" if self.rows is None else str(self.rows)
+
+    def to_json(self) -> int | str:
+        """Return what `parse` reads: a number, or a text such as "1%"."""
+        return str(self) if self.rows is None else self.rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """Where a field of the API comes from, and what the job asks of its values.
+
+    Exactly one of `column` (of the source), `sql` (a polars expression over the source's columns)
+    and `value` (a constant) is set. `type` None leaves the type to the field and the source.
+    """
+
+    field: str
+    """As the API's documentation names it: an alias is resolved already."""
+    column: str | None = None
+    sql: str | None = None
+    value: JsonValue = None
+    type: Kind | None = None
+    format: str | None = None
+    """How times are written in the source, as strptime has it; None: RFC 3339."""
+    required: bool = False
+    one_of: tuple[str | int | float | bool, ...] = ()
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    length_max: int | None = None
+    pattern: str | None = None
+    """A regular expression (of Rust's crate, as polars has it) that is found in each value."""
+    separator: str = "|"
+    """Between the elements of a list, where the source has text."""
+    where: str = ""
+    """For messages: where this was said, e.g. `config/profiles.toml: columns."attributes.Tier"`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How requests are sent."""
+
+    concurrency: int = 16
+    """Requests in flight at most."""
+    rate: float | None = None
+    """Requests per second at most; None: no such limit."""
+    attempts_max: int = 10
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many bad rows stop a run, and how many do not spoil its exit code; None: no such limit."""
+
+    max_rejected: Allowance | None = None
+    max_refused: Allowance | None = None
+    tolerate: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What is to be done, complete: nothing is looked up anywhere else from here on."""
+
+    name: str
+    """Of the folder that holds its runs; one run of a name at a time."""
+    operation: Operation
+    sources: tuple[str, ...]
+    """Paths (relative ones as seen from the working directory), globs, addresses, or "-"."""
+    columns: tuple[Column, ...] = ()
+    """What the job says of fields; a column of the source that is named like a field needs nothing."""
+    csv: CsvOptions = CsvOptions()
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    """Constants for every row, by field: checked, and as the API takes them."""
+    zone: str = "UTC"
+    """Time zone (IANA) of times without an offset."""
+    delivery: Delivery = Delivery()
+    limits: Limits = Limits()
+    runs_dir: Path | None = None
+    """Where runs are kept, if the job or the command line says; see `runs_dir`."""
+    file: Path | None = None
+    first: int | None = None
+    """Only so many rows, from the start."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the job as JSON values, for run.json; `from_json` makes the same job of them."""
+        plain: dict[str, Any] = _plain(self)
+        return plain
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Job":
+        """Return the job that `to_json` wrote. Raises RunError for what it cannot have written."""
+        try:
+            return _job(kept)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(
+                f"the job kept with this run cannot be read: {error}",
+                hint="continue the run with the version of pipeline that began it",
+            ) from error
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
+    """Return *value* as JSON has it: operations by name, tuples as lists, paths as text."""
+    match value:
+        case Operation():
+            return value.name
+        case Allowance():
+            return value.to_json()
+        case Path():
+            return str(value)
+        case Kind():
+            return value.value
+        case Mapping():
+            return {name: _plain(one) for name, one in value.items()}
+        case tuple() | list():
+            return [_plain(one) for one in value]
+        case _ if dataclasses.is_dataclass(value):
+            return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        case _:
+            return value
+
+
+def _job(kept: Mapping[str, Any]) -> Job:
+    operation = find(kept["operation"])
+    if operation is None:
+        raise ValueError(f"there is no operation {kept['operation']!r}")
+    csv = {name: tuple(v) if isinstance(v, list) else v for name, v in kept["csv"].items()}
+    limits = {name: v if v is None else Allowance.parse(v) for name, v in kept["limits"].items()}
+    return Job(
+        **{
+            **kept,
+            "operation": operation,
+            "sources": tuple(kept["sources"]),
+            "columns": tuple(_column(column) for column in kept["columns"]),
+            "csv": CsvOptions(**csv),
+            "delivery": Delivery(**kept["delivery"]),
+            "limits": Limits(**limits),
+            "runs_dir": _path(kept["runs_dir"]),
+            "file": _path(kept["file"]),
+        }
+    )
+
+
+def _column(kept: Mapping[str, Any]) -> Column:
+    kind = kept["type"]
+    return Column(**{**kept, "type": kind and Kind(kind), "one_of": tuple(kept["one_of"])})
+
+
+def _path(kept: str | None) -> Path | None:
+    return None if kept is None else Path(kept)
+
+
+def runs_dir(chosen: Path | None, environ: Mapping[str, str]) -> Path:
+    """Return the absolute folder that holds all runs (DESIGN §10).
+
+    *chosen*: what the command line or the job says; else PIPELINE_RUNS_DIR, else `runs` in the
+    working directory.
+    """
+    return Path(chosen or environ.get("PIPELINE_RUNS_DIR") or "runs").absolute()
