@@ -5,6 +5,7 @@ pydantic: `toml` makes jobs, this file says what they are.
 """
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many bad rows stop a run, and how many do not spoil its exit code; None: no such limit."""
+    """How many bad rows stop a run, and how many leave it a success; None: no such limit."""
 
     max_rejected: Allowance | None = None
     max_refused: Allowance | None = None
@@ -121,14 +122,14 @@ class Job:
     sources: tuple[str, ...]
     """Paths (relative ones as seen from the working directory), globs, addresses, or "-"."""
     columns: tuple[Column, ...] = ()
-    """What the job says of fields; a column of the source that is named like a field needs nothing."""
-    csv: CsvOptions = CsvOptions()
+    """What the job says of fields; a column of the source that is named like one needs no word."""
+    csv: CsvOptions = field(default_factory=CsvOptions)
     options: Mapping[str, JsonValue] = field(default_factory=dict)
     """Constants for every row, by field: checked, and as the API takes them."""
     zone: str = "UTC"
     """Time zone (IANA) of times without an offset."""
-    delivery: Delivery = Delivery()
-    limits: Limits = Limits()
+    delivery: Delivery = field(default_factory=Delivery)
+    limits: Limits = field(default_factory=Limits)
     runs_dir: Path | None = None
     """Where runs are kept, if the job or the command line says; see `runs_dir`."""
     file: Path | None = None
@@ -137,7 +138,7 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         """Return the job as JSON values, for run.json; `from_json` makes the same job of them."""
-        plain: dict[str, Any] = _plain(self)
+        plain: dict[str, Any] = json.loads(json.dumps(self, default=_plain))
         return plain
 
     @classmethod
@@ -145,39 +146,31 @@ class Job:
         """Return the job that `to_json` wrote. Raises RunError for what it cannot have written."""
         try:
             return _job(kept)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(
                 f"the job kept with this run cannot be read: {error}",
                 hint="continue the run with the version of pipeline that began it",
             ) from error
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401 - JSON
-    """Return *value* as JSON has it: operations by name, tuples as lists, paths as text."""
-    match value:
-        case Operation():
-            return value.name
-        case Allowance():
-            return value.to_json()
-        case Path():
-            return str(value)
-        case Kind():
-            return value.value
-        case Mapping():
-            return {name: _plain(one) for name, one in value.items()}
-        case tuple() | list():
-            return [_plain(one) for one in value]
-        case _ if dataclasses.is_dataclass(value):
-            return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-        case _:
-            return value
+def _plain(value: object) -> object:
+    """Return *value* closer to JSON: an operation by its name, a dataclass as its fields."""
+    if isinstance(value, Operation):
+        return value.name
+    if isinstance(value, Allowance):
+        return value.to_json()
+    if dataclasses.is_dataclass(value):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return str(value)
 
 
 def _job(kept: Mapping[str, Any]) -> Job:
     operation = find(kept["operation"])
     if operation is None:
         raise ValueError(f"there is no operation {kept['operation']!r}")
-    csv = {name: tuple(v) if isinstance(v, list) else v for name, v in kept["csv"].items()}
+    csv: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in kept["csv"].items()
+    }
     limits = {name: v if v is None else Allowance.parse(v) for name, v in kept["limits"].items()}
     return Job(
         **{
