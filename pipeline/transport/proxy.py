@@ -1,0 +1,46 @@
+"""Which proxy leads to the API, from the environment; reads no other setting, sends nothing."""
+
+import ipaddress
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from pipeline.errors import JobError
+
+
+def proxy_for(base_url: str) -> str | None:
+    """Return the address of the proxy for *base_url*, or None.
+
+    HTTPS_PROXY or HTTP_PROXY by its scheme, else ALL_PROXY; NO_PROXY as everybody reads it. Never
+    a proxy to the loopback: another machine's loopback is not meant. Raises JobError for a proxy
+    that cannot be used, without showing the address: it may hold a password.
+    """
+    target = urlsplit(base_url)
+    proxies = getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    if not proxy or _is_loopback(target.hostname or "") or proxy_bypass(target.netloc):
+        return None
+    address = proxy if "://" in proxy else f"http://{proxy}"
+    if not _is_usable(address):
+        raise JobError(
+            f"the proxy that the environment names for {target.scheme}:// cannot be used: "
+            "only http://HOST:PORT and https://HOST:PORT are",
+            hint=f"mend {target.scheme.upper()}_PROXY or ALL_PROXY, "
+            f"or set NO_PROXY={target.hostname}",
+        )
+    return address
+
+
+def _is_usable(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and port != 0
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
