@@ -1,0 +1,58 @@
+"""What a source gives: a block of rows, each with its place in its file.
+
+Knows no format; never what the columns mean.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.model import LINE, ROW
+
+FAILURES_KEY = "pipeline.failures"
+"""Key in the metadata of a Parquet file that marks it as the failures of one of our runs."""
+FAILURE_COLUMNS = (
+    "_row",
+    "_file",
+    "_line",
+    "_status",
+    "_stage",
+    "_reasons",
+    "_raw",
+    "_http_status",
+    "_error_title",
+    "_error_details",
+    "_error_pointer",
+)
+"""Columns of such a file that are ours, beside the source's own."""
+
+RAW_LENGTH_MAX = 2_000
+"""Characters that are kept of a line which could not be parsed."""
+BROKEN_SCHEMA = {ROW: pl.UInt64, LINE: pl.UInt64, "reason": pl.String, "raw": pl.String}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Block:
+    """Some rows of one file, in order.
+
+    Every row of the file is in exactly one block, either in `frame` or in `broken`.
+    """
+
+    file: str
+    """Name for people: the path as it was given, or the address."""
+    frame: pl.DataFrame
+    """Columns as they came. From a text file all are String, and an empty cell is "", not null."""
+    row: pl.Series
+    """UInt64: number of each row in its file, from 1, ascending; gaps stand in `broken`."""
+    line: pl.Series
+    """UInt64: physical line on which each row starts, from 1; null where a format has no lines."""
+    broken: pl.DataFrame
+    """BROKEN_SCHEMA: rows that could not be read, why not, and the start of their text."""
+    share_read: float | None
+    """Of all bytes of all files, how many were read so far (0 to 1). A reader may be a block ahead:
+    it is for progress bars, and the one value here that may differ from one reading to the next."""
+
+
+def nothing_broken() -> pl.DataFrame:
+    """Return an empty frame of BROKEN_SCHEMA."""
+    return pl.DataFrame(schema=BROKEN_SCHEMA)

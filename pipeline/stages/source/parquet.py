@@ -1,0 +1,139 @@
+"""A Parquet or Arrow file → blocks: native types, slices of fixed size, memory that stays flat.
+
+A Parquet file of failures that one of our runs wrote keeps the rows, lines and files of the source
+it came from.  Never decides what a column means.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow as pa
+from pyarrow import ipc, parquet
+
+from pipeline.errors import InputError
+from pipeline.model import LINE, ROW
+from pipeline.stages.source.block import FAILURE_COLUMNS, FAILURES_KEY, Block, nothing_broken
+from pipeline.stages.source.stored import Stored, reading
+
+BLOCK_ROWS = 10_000
+"""About as many as a block of CSV holds."""
+_PLACE = ("_row", "_file", "_line")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParquetFile:
+    """One Parquet file; made by `open_parquet`."""
+
+    stored: Stored
+    columns: dict[str, pl.DataType]
+    rows: int
+    failures: bool
+    """Whether it says of each row where it stood in another source."""
+    block_rows: int = BLOCK_ROWS
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the file from its start. Raises InputError when it cannot be read to its end."""
+        blocks_of = _failed if self.failures else _numbered
+        with reading(self.stored.name), self.stored.open() as file:
+            # A buffered column is read as it is needed; without, row groups are loaded whole.
+            source = parquet.ParquetFile(file, buffer_size=1 << 16, pre_buffer=False)
+            frames = map(pl.DataFrame, source.iter_batches(self.block_rows, use_threads=False))
+            yield from blocks_of(self.stored.name, frames, self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArrowFile:
+    """One Arrow IPC (Feather 2) file; made by `open_arrow`."""
+
+    stored: Stored
+    columns: dict[str, pl.DataType]
+    block_rows: int = BLOCK_ROWS
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the file from its start. Raises InputError when it cannot be read to its end.
+
+        A batch of the file is in memory at once: its writer decides how much that is.
+        """
+        with reading(self.stored.name), self.stored.open() as file:
+            source = ipc.open_file(file)
+            batches = (source.get_batch(index) for index in range(source.num_record_batches))
+            frames = (part for batch in batches for part in self._parts(batch))
+            yield from _numbered(self.stored.name, frames, None)
+
+    def _parts(self, batch: pa.RecordBatch) -> Iterator[pl.DataFrame]:
+        for start in range(0, batch.num_rows, self.block_rows):
+            yield pl.DataFrame(batch.slice(start, self.block_rows))
+
+
+def open_parquet(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ParquetFile:
+    """Read the schema of *stored*. Raises InputError if it is not a Parquet file."""
+    with reading(stored.name), stored.open() as file:
+        source = parquet.ParquetFile(file)
+        metadata = source.metadata
+        columns = _columns(stored.name, source.schema_arrow)
+    marked = FAILURES_KEY.encode() in (metadata.metadata or {})
+    failures = marked and columns.keys() >= set(_PLACE)
+    if failures:
+        columns = {name: kind for name, kind in columns.items() if name not in FAILURE_COLUMNS}
+    return ParquetFile(
+        stored=stored,
+        columns=columns,
+        rows=metadata.num_rows,
+        failures=failures,
+        block_rows=block_rows,
+    )
+
+
+def open_arrow(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ArrowFile:
+    """Read the schema of *stored*. Raises InputError if it is not an Arrow file."""
+    with reading(stored.name), stored.open() as file:
+        columns = _columns(stored.name, ipc.open_file(file).schema)
+    return ArrowFile(stored=stored, columns=columns, block_rows=block_rows)
+
+
+def _columns(name: str, schema: pa.Schema) -> dict[str, pl.DataType]:
+    repeated = sorted({column for column in schema.names if schema.names.count(column) > 1})
+    if repeated:
+        raise InputError(
+            f"{name}: more than one column is called {', '.join(map(repr, repeated))}",
+            hint="give each column a name of its own",
+        )
+    return dict(pl.DataFrame(schema.empty_table()).schema)
+
+
+def _numbered(name: str, frames: Iterator[pl.DataFrame], rows: int | None) -> Iterator[Block]:
+    """Number the rows by where they stand in the file; *rows* is their total, if it is known."""
+    before = 0
+    for frame in frames:
+        after = before + frame.height
+        yield Block(
+            file=name,
+            frame=frame,
+            row=pl.int_range(before + 1, after + 1, dtype=pl.UInt64, eager=True).alias(ROW),
+            line=_no_lines(frame.height),
+            broken=nothing_broken(),
+            share_read=after / rows if rows else None,
+        )
+        before = after
+
+
+def _failed(name: str, frames: Iterator[pl.DataFrame], rows: int) -> Iterator[Block]:
+    """Number the rows by where they stood in their source: a block for each stretch of one file."""
+    before = 0
+    for frame in frames:
+        stretch = pl.col("_file").rle_id().alias("_stretch")
+        for part in frame.with_columns(stretch).partition_by("_stretch", maintain_order=True):
+            before += part.height
+            yield Block(
+                file=part["_file"][0] or name,
+                frame=part.drop("_stretch", *FAILURE_COLUMNS, strict=False),
+                row=part["_row"].cast(pl.UInt64).alias(ROW),
+                line=part["_line"].cast(pl.UInt64).alias(LINE),
+                broken=nothing_broken(),
+                share_read=before / rows,
+            )
+
+
+def _no_lines(rows: int) -> pl.Series:
+    return pl.Series(LINE, [None], dtype=pl.UInt64).new_from_index(0, rows)

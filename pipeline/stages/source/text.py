@@ -1,0 +1,152 @@
+"""The bytes of a text file as valid UTF-8: decompressed, decoded, without a byte order mark.
+
+What cannot be decoded becomes MARK, so that whoever cuts the text into rows can name the row and
+the column.  Knows bytes and lines; never rows.
+"""
+
+import codecs
+import io
+import itertools
+import re
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from pipeline.config.csv import CsvOptions
+from pipeline.errors import InputError
+from pipeline.stages.source.stored import Stored, reading
+
+MARK = "\U0010ffff"
+"""Stands where a byte could not be decoded. A noncharacter, "never to be interchanged" (Unicode
+23.7): a file that really has it is treated as if those four bytes were damaged."""
+LINE_END = re.compile(rb"\r\n|\r|\n")
+READ_BYTES = 1 << 20
+
+_MARK_BYTES = MARK.encode()
+_BOM = "\ufeff"
+_DAMAGED = "pipeline.damaged"
+_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError | UnicodeEncodeError):
+        raise error
+    return MARK, error.end
+
+
+codecs.register_error(_DAMAGED, _mark)
+
+
+def decompressed(stored: Stored, compression: str) -> tuple[pa.NativeFile, pa.NativeFile]:
+    """Return the file's own stream and the stream of its content (the same if not compressed).
+
+    compression: `infer` looks at the first bytes, not at the name. Raises InputError.
+    """
+    file = stored.open()
+    with reading(stored.name):
+        if compression == "infer":
+            start = file.read(4)
+            file.seek(0)
+            compression = next((name for magic, name in _MAGIC if start.startswith(magic)), "none")
+        if compression == "none":
+            return file, file
+        try:
+            return file, pa.CompressedInputStream(file, compression)
+        except ValueError as error:
+            raise InputError(
+                f"{compression!r} is not a compression that can be read",
+                hint="use infer, none, gzip, zstd or bz2",
+            ) from error
+
+
+def count_lines(text: bytes) -> int:
+    r"""Count the line ends (\n, \r\n or \r) in *text*."""
+    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+
+
+class Text(io.RawIOBase):
+    r"""A stream of valid UTF-8 that never ends a `read` between \r and \n.
+
+    pyarrow 26 drops the \n of a quoted \r\n that a block boundary cuts in two.
+    """
+
+    def __init__(self, stored: Stored, options: CsvOptions, *, end: bytes = b"") -> None:
+        """Open *stored*; *end* is read after its last line, as a line of its own."""
+        super().__init__()
+        try:
+            decoder = codecs.getincrementaldecoder(options.encoding)(_DAMAGED)
+        except LookupError as error:
+            raise InputError(
+                f"{options.encoding!r} is not an encoding",
+                hint="use a name that Python knows: utf-8, latin-1, cp1252, utf-16 …",
+            ) from error
+        self.damaged = False
+        """Whether MARK was read."""
+        self.ended = False
+        """Whether everything was read, but for what `read` still holds."""
+        self._file, self._content = decompressed(stored, options.compression)
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=False)
+        self._size = stored.size
+        self._end = end
+        self._ready = b""
+        self._last = b""
+        self._started = False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        super().__exit__(kind, error, trace)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def readable(self) -> bool:
+        """Return True: it is there to be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Return *size* bytes or a few less; nothing only at the end."""
+        while not self.ended and len(self._ready) < size:
+            self._ready += self._decoded(self._content.read(size - len(self._ready)))
+        text = self._ready[:size]
+        if text.endswith(b"\r") and len(text) > 1:
+            text = text[:-1]
+        self._ready = self._ready[len(text) :]
+        return text
+
+    def skip_lines(self, count: int) -> None:
+        """Leave the next *count* lines unread, or all that there are."""
+        while count and (text := self.read(READ_BYTES)):
+            found = count_lines(text)
+            if found >= count:
+                line_end = next(itertools.islice(LINE_END.finditer(text), count - 1, None))
+                self.put_back(text[line_end.end() :])
+                return
+            count -= found
+
+    def put_back(self, text: bytes) -> None:
+        """Let *text* be read next."""
+        self._ready = text + self._ready
+
+    def share(self) -> float:
+        """Say how much of the file was read, from 0 to 1."""
+        return 1.0 if self.ended else float(self._file.tell()) / max(self._size, 1)
+
+    def _decoded(self, content: bytes) -> bytes:
+        text = self._decoder.decode(content, final=not content)
+        if not self._started and text:
+            self._started = True
+            text = text.removeprefix(_BOM)
+        encoded = text.encode(errors=_DAMAGED)
+        self.damaged = self.damaged or _MARK_BYTES in encoded
+        self._last = encoded[-1:] or self._last
+        if content:
+            return encoded
+        self.ended = True
+        line_is_open = self._end and self._last not in {b"", b"\r", b"\n"}
+        return encoded + (b"\n" if line_is_open else b"") + self._end
