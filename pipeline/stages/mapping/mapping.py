@@ -1,0 +1,94 @@
+"""A mapping, compiled: which field comes from where; and its application to a block.
+
+Knows frames and expressions; never an operation by name, and never whether a value is allowed.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.errors import JobError
+from pipeline.operations import Field
+from pipeline.stages.mapping.sql import sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One field that is sent, and where it comes from."""
+
+    field: Field
+    """The operation's field with the job's limits in it, by its full name (`attributes.Tier`)."""
+    origin: str
+    """For messages, where the name does not say it: `column "tier"`; else ""."""
+    expects: str
+    """What a cell must be, to follow "is not" in a message."""
+    cell: pl.Expr
+    """The value as it came, over the source's columns; null where there is none."""
+    value: pl.Expr
+    """The value as it is sent, over the column of cells; null where the cell cannot be."""
+    dtype: pl.DataType
+    constant: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the field, and of its column."""
+        return self.field.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapping:
+    """All fields that are sent, in the order of the operation's."""
+
+    targets: tuple[Target, ...]
+    present: tuple[pl.Expr, ...] = ()
+    """The source's text columns that are read, with null for the cells that mean "no value"."""
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """The dtype of each field: fixed by the job and the source's columns."""
+        return {target.name: target.dtype for target in self.targets}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """A block in the fields of the API: two frames of the same columns, named as the fields."""
+
+    fields: pl.DataFrame
+    """Typed as `Mapping.schema` says; null where nothing can be sent."""
+    cells: pl.DataFrame
+    """As they came; null where there is no value."""
+
+
+def apply(mapping: Mapping, frame: pl.DataFrame) -> Mapped:
+    """Map *frame*, the columns of a source, row by row and in order.
+
+    Raises JobError when an expression of the job ends the frame (a CAST of what cannot be cast).
+    """
+    present = frame.with_columns(mapping.present)
+    names = [target.name for target in mapping.targets]
+    try:
+        cells = present.with_columns(t.cell.alias(t.name) for t in mapping.targets).select(names)
+    except pl.exceptions.PolarsError as error:
+        raise _broken(mapping, present, error) from error
+    fields = cells.with_columns(t.value.alias(t.name) for t in mapping.targets)
+    return Mapped(fields=fields, cells=cells)
+
+
+def constants(mapping: Mapping) -> Mapped:
+    """Return the constants among the fields, as one row: what can be judged before any is read."""
+    fixed = Mapping(targets=tuple(target for target in mapping.targets if target.constant))
+    return apply(fixed, pl.DataFrame({"": [0]}))
+
+
+def _broken(mapping: Mapping, present: pl.DataFrame, error: Exception) -> JobError:
+    """Name the field whose expression ended the frame."""
+    for target in mapping.targets:
+        try:
+            present.select(target.cell)
+        except pl.exceptions.PolarsError as cause:
+            return JobError(
+                f"{target.name} ({target.origin}) ends at a cell: {sentence(cause)}",
+                hint="TRY_CAST makes such a cell empty; a column that is mapped with a type, "
+                "without sql, rejects its row and goes on",
+            )
+    return JobError(f"the mapping cannot be applied: {sentence(error)}")
