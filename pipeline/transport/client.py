@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from importlib.metadata import version
+from os import strerror
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import urlsplit
@@ -196,7 +197,10 @@ class _Transport(AiohttpTransport):
             ssl=self.ssl_context,
         )
         session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), middlewares=(_as_written,)
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Content-Type",),
+            middlewares=(_as_written,),
         )
         # aiohttp sends PUT, DELETE and GET a second time when a used connection drops. Whether to
         # repeat is the ledger's business; there is no public switch. A test counts at a server.
@@ -212,9 +216,14 @@ class _Transport(AiohttpTransport):
 async def _as_written(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """Put back the address as it was given: httpx and yarl both decode `%24` and resolve dots."""
+    """Put back the address as it was given: httpx and yarl both decode `%24` and resolve dots.
+
+    The answer's reason phrase is dropped: httpx-aiohttp raises for one that is not UTF-8.
+    """
     request.url = type(request.url)(_address.get(), encoded=True)
-    return await send(request)
+    response = await send(request)
+    response.reason = None
+    return response
 
 
 def _proxy(address: str) -> httpx.Proxy:
@@ -252,6 +261,8 @@ def _why(error: BaseException) -> str:
             return str(getattr(error.os_error, "reason", "") or "").replace("_", " ").lower()
         case aiohttp.ClientHttpProxyError():
             return f"it answers {error.status}"
+        case OSError(errno=int(number)) if number > 0:
+            return strerror(number).lower()  # asyncio's own text repeats the address
         case OSError():
             return error.strerror or type(error).__name__
         case _:
