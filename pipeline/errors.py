@@ -3,9 +3,10 @@
 PipelineError            what every error of ours is: a sentence, a hint, an exit code
 ├── JobError         2   the job, the mapping, the arguments: nothing was sent
 ├── InputError       2   the file: missing, unreadable, empty, not what it says
-├── ServiceError     3   their side: key refused, host unreachable, nothing gets through; the run can be resumed
+├── ServiceError     3   their side: key refused, host unreachable, nothing gets through
 ├── LimitError       3   a threshold was crossed, the source changed: the hint says how to go on
-├── RunError         4   the run folder: locked by another process, of a newer version, not a run folder
+├── Interrupted 130 143  somebody, or the clock, asked the run to stop; the run can be resumed
+├── RunError         4   the run folder: locked by another process, of a newer version, not one
 ├── StorageError     3   the disk: full, read-only, a part gone; the hint says how to go on
 └── InvariantBroken 70   our fault: rows do not add up, an illegal transition in the ledger
 
@@ -55,6 +56,14 @@ class LimitError(PipelineError):
     exit_code = 3
 
 
+class Interrupted(PipelineError):
+    """Stop because somebody asked: SIGINT 130, SIGTERM 143; what was in flight was finished."""
+
+    def __init__(self, message: str, *, hint: str = "", exit_code: int = 130) -> None:
+        super().__init__(message, hint=hint)
+        self.exit_code = exit_code
+
+
 class StorageError(PipelineError):
     """Stop because the run folder's disk failed us; what was durable stays durable."""
 
@@ -67,7 +76,7 @@ class RunError(PipelineError):
     exit_code = 4
 
 
-class InvariantBroken(PipelineError):  # noqa: N818 - named for what happened, as in STYLE 2.6
+class InvariantBroken(PipelineError):
     """Stop because our own books do not balance; to be reported, never to be swallowed."""
 
     exit_code = 70

@@ -12,7 +12,7 @@ from pipeline.model import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """A run begins or goes on. `rows_total` is None while the source has not been read to its end."""
+    """A run begins or goes on. `rows_total` is None while the source is not read to its end."""
 
     run: str
     folder: str
@@ -23,12 +23,10 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsStaged:
-    """So far, of the whole run: rows read, rejected, staged; and how much of the source was read."""
+    """So far, of the whole source: rows read and rejected; how much of it was read."""
 
     read: int
     rejected: int
-    staged: int
-    batches: int
     share_read: float | None = None
     """Of the source's bytes, 0 to 1, where it can be told."""
 
@@ -39,7 +37,6 @@ class StagingFinished:
 
     rows: int
     rejected: int
-    batches: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +61,6 @@ class RequestsSettled:
 
     rows: Mapping[Status, int]
     requests: int
-    in_flight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +73,13 @@ class ResultsWritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsRefused:
-    """The API refused rows; the first of them as an example."""
+    """Rows were refused or given up; `place` of `batch` is the first of them."""
 
     rows: int
     title: str
     details: str
-    example_row: int
+    batch: int
+    place: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,6 @@ class RequestLine:
     state: State
     parent: Positions | None = None
     attempts: int = 0
-    generation: int = 0
     idempotency_key: str = ""
     digest: str = ""
     first_sent_at: float | None = None
@@ -247,3 +246,41 @@ class Totals:
     def of(self, status: Status) -> int:
         """Return how many rows have *status*."""
         return self.by_status.get(status, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What a run has come to so far; what `--json` prints (DESIGN §10)."""
+
+    run: str
+    folder: str
+    operation: str
+    totals: Totals
+    seconds: float
+    exit_code: int
+    message: str = ""
+    """Why the run ended early, or what a warning says; "" where there is nothing to say."""
+    hint: str = ""
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows of the run for each second that it took; 0 where it took none."""
+        return round(self.totals.rows / self.seconds, 1) if self.seconds else 0.0
+
+    def to_json(self) -> dict[str, object]:
+        """Return the summary as JSON values, in the order in which people read it."""
+        return {
+            "run": self.run,
+            "folder": self.folder,
+            "operation": self.operation,
+            "rows": self.totals.rows,
+            **{status.value: self.totals.of(status) for status in Status},
+            "batches": self.totals.batches,
+            "requests": self.totals.requests,
+            "retries": self.totals.retries,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": self.rows_per_second,
+            "exit_code": self.exit_code,
+            "message": self.message,
+            "hint": self.hint,
+        }

@@ -46,7 +46,6 @@ CREATE TABLE requests (
     state           TEXT    NOT NULL,         -- states.State
     parent          TEXT,                     -- positions of the request it was split from
     attempts        INTEGER NOT NULL DEFAULT 0,
-    generation      INTEGER NOT NULL DEFAULT 0, -- which of its idempotency keys was the last
     idempotency_key TEXT,
     digest          TEXT,                     -- of the body: a repeat must send the same bytes
     first_sent_at   REAL,                     -- seconds since the epoch

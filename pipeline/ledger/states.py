@@ -6,7 +6,6 @@ Knows neither SQL nor what made a request change. A leaf request's state is the 
 from pipeline.errors import InvariantBroken
 from pipeline.model import State, Status
 
-
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(State) - {State.PENDING},
     # Back to pending: certainly not applied (or harmless to repeat), and the run stops.

@@ -32,18 +32,18 @@ BUSY_MS = 10_000
 """How long a call waits for another process that reads or writes the same ledger."""
 STATUSES = tuple(FINAL.values())
 COLUMNS = (
-    "positions, state, parent, attempts, generation, idempotency_key, digest, first_sent_at, "
-    "sent_at, finished_at, http_status, error_title, error_details, error_pointer, answer"
+    "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
+    "finished_at, http_status, error_title, error_details, error_pointer, answer"
 )
 PUT = (
-    f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 15}) "
+    f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 14}) "
     "ON CONFLICT (batch, positions) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
 )
 
 
 class Ledger:
-    """The books of one run. Raises StorageError for the disk, InvariantBroken for our own faults."""
+    """The books of one run. Raises StorageError for the disk, InvariantBroken for our faults."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -63,7 +63,7 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, *, readonly: bool = False) -> "Ledger":
-        """Open the ledger of an earlier run. Raises RunError when it is newer than this program."""
+        """Open the ledger of an earlier run. Raises RunError when it is of another version."""
         if not path.is_file():
             raise RunError(f"{path} is missing: the run cannot be read", hint="see `pipeline runs`")
         with _as_storage(path):
@@ -156,7 +156,7 @@ class Ledger:
     # ── results ──────────────────────────────────────────────────────────────────────────────
 
     def unwritten(self, *, rows_max: int, doubts: bool) -> list[BatchLine]:
-        """Return settled batches whose results are not written, up to about *rows_max* rows.
+        """Return settled batches whose results are not written, until they have *rows_max* rows.
 
         doubts: those with rows in doubt; else those without.
         """
@@ -170,7 +170,7 @@ class Ledger:
         chosen: list[BatchLine] = []
         rows = 0
         for row in found:
-            if chosen and rows + row[3] > rows_max:
+            if rows >= rows_max:
                 break
             rows += row[3]
             chosen.append(self._batch(row))
@@ -327,7 +327,6 @@ def _values(batch: BatchId, lines: Iterable[RequestLine]) -> Iterator[tuple[obje
             line.state,
             str(line.parent) if line.parent else None,
             line.attempts,
-            line.generation,
             line.idempotency_key or None,
             line.digest or None,
             line.first_sent_at,
@@ -342,7 +341,7 @@ def _values(batch: BatchId, lines: Iterable[RequestLine]) -> Iterator[tuple[obje
 
 
 def _request(values: tuple[Any, ...]) -> RequestLine:
-    (positions, state, parent, attempts, generation, key, digest, first_sent, sent, finished,
+    (positions, state, parent, attempts, key, digest, first_sent, sent, finished,
      http_status, title, details, pointer, answer) = values  # fmt: skip
     return RequestLine(
         positions=Positions.parse(positions),

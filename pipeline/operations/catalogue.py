@@ -73,6 +73,7 @@ AUDIENCES = Operation(
     rows_max=1000,
     envelope="data",
     missing=Missing.ISOLATE,
+    missing_names="audienceId",
 )
 
 REFERRALS = Operation(

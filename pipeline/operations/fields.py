@@ -37,7 +37,7 @@ def attributes(place: Place = Place.ROW, *, required: bool = False) -> Field:
 
 
 def silent(default: str) -> Field:
-    """Return the option `silent`, always sent: its default has changed over the years (API.md §5)."""
+    """Return the option `silent`, always sent: its default has changed since (API.md §5)."""
     return Field(
         name="silent",
         place=Place.QUERY,

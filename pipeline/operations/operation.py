@@ -29,7 +29,7 @@ class Place(enum.StrEnum):
     PATH = "path"
     QUERY = "query"
     BODY = "body"
-    """Beside the rows of a bulk request (then constant for all of them), or the body of a single one."""
+    """Beside the rows of a bulk request (constant for all of them), or the body of a single one."""
     ROW = "row"
     """In each element of the list that a bulk request carries."""
 
@@ -109,7 +109,7 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerField:
-    """One typed column that the results keep of an answer; `at` is a dotted path, `[]` walks a list."""
+    """One typed column that the results keep of an answer; `at`: dotted path, `[]` walks a list."""
 
     name: str
     kind: Kind
@@ -132,7 +132,7 @@ class AnswerShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """Everything that the stages, the sandbox's tests and the documentation know of an operation."""
+    """Everything that the stages, the tests and the documentation know of an operation."""
 
     name: str
     """What users type."""
@@ -159,6 +159,8 @@ class Operation:
     idempotency_key: bool = False
     """Whether the operation documents the Idempotency-Key header (API.md §2.9)."""
     missing: Missing = Missing.REFUSE
+    missing_names: str = ""
+    """For Missing.ISOLATE: the field whose values a 404 may speak of."""
     conflict: Conflict = Conflict.RETRY
     answer: AnswerShape = AnswerShape()
     destructive: bool = False
@@ -169,7 +171,7 @@ class Operation:
     entity: str = ""
     """Whose attributes `attributes.*` are, as GET /v1/attributes names it."""
     wrap: str = ""
-    """Object of the body that holds the fields of a single-row operation, unless they say otherwise."""
+    """Object of the body that holds a single-row operation's fields, unless they say otherwise."""
 
     @property
     def bulk(self) -> bool:

@@ -1,0 +1,288 @@
+"""A row's life, top to bottom: the file to read first, and where the stages meet.
+
+    source → mapping → validation → batching → staging → encoding → delivery → results
+    └──────────── preparation ─────────────┘  └ stage ┘ └─ supply ─┘ └ push ┘  └ scribe ┘
+
+Staging runs in a thread, a bounded number of rows ahead of the delivery. Both stand on the ledger,
+which alone knows how far the run is: a run, a push and a resume are the same code, that stages
+what is not staged and delivers what is not settled. Crash-safe at every line (DESIGN §4).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import anyio
+from anyio import to_thread
+
+from pipeline.clock import Clock
+from pipeline.config.job import Allowance, Job
+from pipeline.errors import LimitError, PipelineError
+from pipeline.events import Event, Listener, RequestsSettled, RowsStaged, StagingFinished
+from pipeline.ledger import Ledger
+from pipeline.model import Exchange, Request, StagedPart, Status
+from pipeline.preparation import Preparation
+from pipeline.run_folder import RunFolder
+from pipeline.scribe import Scribe
+from pipeline.stages import results
+from pipeline.stages.delivery import Delivery, Ports, Proof, deliver
+from pipeline.stages.staging import Before, Folders, Stager
+from pipeline.supply import Supply
+from pipeline.transport.exchange import Exchanger
+from pipeline.transport.verdict import rule_of
+
+SHARE_ROWS_MIN = 10_000
+"""A limit in percent waits for so many rows: of fewer, a share says little."""
+ROWS = "rows"
+"""The ledger's fact that staging is finished: how many rows the source has."""
+
+GRACE_S = 20.0
+"""How long a run that is stopped waits for what is in flight; then it is in doubt (DESIGN §10)."""
+WATCH_S = 0.2
+"""How often a run looks whether it is to stop."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Journey:
+    """One run on its way: its job, its books, and what stops it."""
+
+    job: Job
+    folder: RunFolder
+    ledger: Ledger
+    tell: Listener
+    clock: Clock
+    stopped: PipelineError | None = None
+    delivery: Delivery | None = None
+
+    def stop(self, why: PipelineError) -> None:
+        """Begin nothing new, from whichever thread: what is in flight ends, the rest is pending."""
+        self.stopped = self.stopped or why
+        if self.delivery is not None:
+            self.delivery.stop(self.stopped)
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows the source has; None until it has been read to its end."""
+        rows = self.ledger.fact(ROWS)
+        return None if rows is None else int(rows)
+
+
+def recover(journey: Journey) -> None:
+    """Drop what a crash left half done: files that no transaction has named.
+
+    Results that say "in doubt" go too: what goes on may settle their rows.
+    """
+    folder, ledger = journey.folder, journey.ledger
+    ledger.withdraw_provisional()
+    for kind, place in (
+        ("staged", folder.staged),
+        ("rejected", folder.rejected),
+        ("results", folder.results),
+    ):
+        named = set(ledger.files(kind))
+        for path in place.iterdir():
+            if path.name not in named:
+                path.unlink()
+
+
+def stage(
+    journey: Journey, preparation: Preparation, staged: Callable[[int], None] = lambda _: None
+) -> None:
+    """Carry every row of the source into a durable part that the ledger names.
+
+    staged: told how many rows a part has, once it is durable. What an earlier process has staged
+    is gone through again and skipped. Raises what the source, the disk or a limit raises.
+    """
+    ledger, limits = journey.ledger, journey.job.limits
+    stager = _stager(journey)
+    batcher = preparation.batcher()
+
+    def name(parts: Iterator[StagedPart]) -> None:
+        for part in parts:
+            ledger.stage(part)
+            staged(sum(rows for rows, _ in part.batches))
+
+    rows = rejected = 0
+    for prepared in preparation.blocks():
+        if journey.stopped is not None:
+            raise journey.stopped
+        rows, rejected = prepared.rows_read, prepared.rows_rejected
+        if len(prepared.rejected):
+            name(stager.reject(prepared.rejected, prepared.rejected_results))
+        name(stager.add(batcher.add(prepared.good)))
+        journey.tell(RowsStaged(read=rows, rejected=rejected, share_read=prepared.share_read))
+        if rows >= SHARE_ROWS_MIN:
+            _check(journey, limits.max_rejected, "rejected", rejected, rows)
+    name(stager.add(batcher.close()))
+    name(stager.close())
+    ledger.set_fact(ROWS, str(rows))
+    journey.tell(StagingFinished(rows=rows, rejected=rejected))
+    _check(journey, limits.max_rejected, "rejected", rejected, rows)
+
+
+async def push(
+    journey: Journey, exchanger: Exchanger, preparation: Preparation | None = None
+) -> None:
+    """Deliver every pending row; with *preparation*, stage the rest of the source meanwhile.
+
+    Raises what stopped the run, after what was in flight has ended (GRACE_S at most) and is
+    written down.
+    """
+    job, totals = journey.job, journey.ledger.totals()
+    operation, first = job.operation, job.first
+    supply = Supply(operation=operation, ledger=journey.ledger, folder=journey.folder, first=first)
+    scribe = Scribe(
+        operation=operation,
+        ledger=journey.ledger,
+        folder=journey.folder,
+        tell=_watched(journey, totals.of(Status.REFUSED) + totals.of(Status.FAILED)),
+    )
+    rule = rule_of(operation, needs_answer=_wants_answer(job))
+
+    async def exchange(
+        request: Request, key_for: Callable[[int], str], sent_before: float | None
+    ) -> Exchange:
+        return await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
+
+    journey.delivery = Delivery(
+        operation=operation,
+        run=journey.folder.id,
+        ports=Ports(
+            exchange=exchange, record=scribe.record, encode=supply.encode, clock=journey.clock
+        ),
+        concurrency=job.delivery.concurrency,
+        proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
+        stopped=journey.stopped,
+    )
+    async with anyio.create_task_group() as writing:
+        writing.start_soon(_write, journey, scribe, supply)
+        async with anyio.create_task_group() as watching:
+            watching.start_soon(_watch, journey, exchanger, watching.cancel_scope)
+            async with anyio.create_task_group() as moving:
+                if preparation is not None:
+                    supply.complete = False
+                    moving.start_soon(_stage_beside, journey, preparation, supply)
+                await _deliver(journey, supply, first)
+            watching.cancel_scope.cancel()
+        scribe.close()
+    if journey.stopped is not None:
+        raise journey.stopped
+
+
+def close_books(journey: Journey) -> None:
+    """Write the results of all that is settled and the rows to mend, and see that rows add up.
+
+    To be called at every end of a push, also an early one. Raises InvariantBroken when a finished
+    run does not have exactly one outcome for each row.
+    """
+    folder, ledger = journey.folder, journey.ledger
+    scribe = Scribe(
+        operation=journey.job.operation, ledger=ledger, folder=folder, tell=journey.tell
+    )
+    scribe.write_results(least=1)
+    totals = ledger.totals()
+    if journey.rows is not None and not totals.of(Status.PENDING):
+        scribe.write_results(least=1, doubts=True)
+        results.check_balance(totals, rows_read=journey.rows, rows_written=ledger.results_rows())
+    parts = results.Parts(
+        results=tuple(folder.results / file for file in ledger.files("results")),
+        staged=tuple(folder.staged / file for file in ledger.files("staged")),
+        rejected=tuple(folder.rejected / file for file in ledger.files("rejected")),
+    )
+    results.write_failures(parts, folder.failures, run=folder.id)
+
+
+async def _deliver(journey: Journey, supply: Supply, first: int | None) -> None:
+    """Deliver; what stops that stops the staging beside it too."""
+    if journey.delivery is None:
+        return
+    try:
+        await deliver(journey.delivery, supply.drafts())
+    except PipelineError as error:
+        journey.stop(error)
+    if first is not None and journey.stopped is None:
+        journey.stop(_canary(journey, first))
+    supply.lead.end()
+
+
+async def _write(journey: Journey, scribe: Scribe, supply: Supply) -> None:
+    """Write down what comes; when that cannot be done, nothing else may go on."""
+    try:
+        await scribe.write()
+    except PipelineError as error:
+        journey.stop(error)
+        supply.lead.end()
+        raise
+
+
+async def _watch(journey: Journey, exchanger: Exchanger, scope: anyio.CancelScope) -> None:
+    """Wait until the run is stopped: end its waits at once, what is in flight after GRACE_S."""
+    while journey.stopped is None:
+        await journey.clock.sleep(WATCH_S)
+    exchanger.stop()
+    await journey.clock.sleep(GRACE_S)
+    scope.cancel()
+
+
+async def _stage_beside(journey: Journey, preparation: Preparation, supply: Supply) -> None:
+    """Stage in a thread; what ends it early stops the delivery too."""
+    try:
+        await to_thread.run_sync(stage, journey, preparation, supply.staged)
+    except PipelineError as error:
+        journey.stop(error)
+    finally:
+        supply.complete = True
+        supply.hear()
+
+
+def _wants_answer(job: Job) -> bool:
+    """Whether the answers must have a body: the option `silent` says no, or is no by default."""
+    silent = job.operation.field("silent")
+    return silent is not None and job.options.get("silent", silent.default) == "no"
+
+
+def _stager(journey: Journey) -> Stager:
+    folder, ledger = journey.folder, journey.ledger
+    before = Before(
+        batches=tuple(ledger.staged_batches()),
+        rejected_rows=ledger.totals().of(Status.REJECTED),
+        parts=len(ledger.files("staged")),
+        rejected_parts=len(ledger.files("rejected")),
+    )
+    folders = Folders(staged=folder.staged, rejected=folder.rejected, results=folder.results)
+    return Stager(folders=folders, before=before)
+
+
+def _watched(journey: Journey, refused_before: int) -> Listener:
+    """Return the journey's listener, with an eye on `max_refused`."""
+    limit = journey.job.limits.max_refused
+    bad = refused_before
+
+    def tell(event: Event) -> None:
+        nonlocal bad
+        journey.tell(event)
+        if isinstance(event, RequestsSettled) and limit is not None:
+            bad += event.rows.get(Status.REFUSED, 0) + event.rows.get(Status.FAILED, 0)
+            rows = journey.ledger.totals().rows
+            try:
+                if limit.rows is not None or rows >= SHARE_ROWS_MIN:
+                    _check(journey, limit, "refused", bad, rows)
+            except LimitError as error:
+                journey.stop(error)
+
+    return tell
+
+
+def _check(journey: Journey, limit: Allowance | None, what: str, bad: int, rows: int) -> None:
+    """Raise LimitError when *bad* of *rows* rows are more than *limit* allows."""
+    if limit is not None and not limit.allows(bad, rows):
+        raise LimitError(
+            f"{bad:,} of {rows:,} rows were {what}: more than max_{what} = {limit} allows",
+            hint=f"`pipeline resume {journey.folder.path} --max-{what} N` goes on",
+        )
+
+
+def _canary(journey: Journey, rows: int) -> LimitError:
+    return LimitError(
+        f"the first {rows:,} rows were sent, as --first {rows} asked",
+        hint=f"look at the results; `pipeline resume {journey.folder.path}` sends the others",
+    )

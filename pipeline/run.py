@@ -1,0 +1,174 @@
+"""A run as one looks at it: the run folder read into frames, a summary and a table for notebooks.
+
+Reads only, also while another process writes. Never the network, never a stage.
+"""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.config.job import Job
+from pipeline.ledger import Ledger
+from pipeline.model import Status, Summary
+from pipeline.run_folder import RunFolder
+from pipeline.stages.results import schema_of
+
+REASONS_SHOWN = 10
+UNFINISHED = "not finished"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Run:
+    """One run of the loader, by its folder: `pipeline.open_run(folder)`.
+
+    `summary`: rows by status, as a frame of one row. `results`: one row per source row, with its
+    outcome. `failures`: the rows to mend, with their reasons. `rejected`: those of them that were
+    never sent. Each is read when it is asked for.
+    """
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """Name of the run, as the command line takes it."""
+        return self.folder.name
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What run.json says. Raises RunError when it cannot be read."""
+        return self._files.read_manifest()
+
+    @property
+    def job(self) -> Job:
+        """The job as it was resolved when the run began."""
+        return Job.from_json(self.manifest["job"])
+
+    @property
+    def ended(self) -> Summary:
+        """What the run has come to so far, from the ledger; also while it is running."""
+        manifest = self.manifest
+        last = manifest.get("summary") or {}
+        ledger = Ledger.open(self._files.ledger, readonly=True)
+        try:
+            totals = ledger.totals()
+        finally:
+            ledger.close()
+        return Summary(
+            run=self.id,
+            folder=str(self.folder),
+            operation=str(manifest["job"]["operation"]),
+            totals=totals,
+            seconds=float(last.get("seconds", 0.0)),
+            exit_code=int(last.get("exit_code", 3)),
+            message=str(last.get("message", UNFINISHED)),
+            hint=str(last.get("hint", f"`pipeline resume {self.folder}` goes on")),
+        )
+
+    @property
+    def summary(self) -> pl.DataFrame:
+        """What the run has come to, as a frame of one row: rows by status, requests, seconds."""
+        return pl.DataFrame([self.ended.to_json()])
+
+    @property
+    def results(self) -> pl.DataFrame:
+        """One row per source row that has an outcome: status, answer, times. In file order."""
+        paths = self._named("results")
+        schema = schema_of(self.job.operation)
+        if not paths:
+            return pl.DataFrame(schema=schema)
+        return pl.read_parquet(paths, schema=schema).sort("source", "row", maintain_order=True)
+
+    @property
+    def failures(self) -> pl.DataFrame:
+        """The rows rejected, refused or failed: source columns as they came, and the reasons."""
+        path = self._files.failures
+        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+
+    @property
+    def rejected(self) -> pl.DataFrame:
+        """The rows that validation refused: number, line, reasons, and `source` as they came."""
+        paths = self._named("rejected")
+        return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame()
+
+    @property
+    def reasons(self) -> pl.DataFrame:
+        """Why rows failed: status, title, details, count; the most frequent first."""
+        failed = self.results.filter(~pl.col("status").is_in([s.value for s in GOOD]))
+        return (
+            failed.group_by("status", "error_title", "error_details")
+            .agg(pl.len().alias("rows"), pl.col("row").min().alias("first_row"))
+            .sort("rows", "first_row", descending=[True, False])
+        )
+
+    def raise_on_failure(self) -> "Run":
+        """Return the run when every row arrived. Raises RuntimeError with the summary if not."""
+        ended = self.ended
+        if ended.exit_code:
+            raise RuntimeError(f"{self!r}: {ended.message or 'some rows did not arrive'}")
+        return self
+
+    def __repr__(self) -> str:
+        ended = self.ended
+        counts = ", ".join(
+            f"{ended.totals.of(s):,} {s.value}" for s in Status if ended.totals.of(s)
+        )
+        return f"<Run {ended.operation} {self.id}: {counts or 'no rows'}>"
+
+    def _repr_html_(self) -> str:
+        """Show the run in a notebook: rows by status, speed, the most frequent reasons."""
+        ended = self.ended
+        counts = [
+            (status.value.replace("_", " "), f"{ended.totals.of(status):,}")
+            for status in Status
+            if ended.totals.of(status)
+        ]
+        facts = [
+            ("rows", f"{ended.totals.rows:,}"),
+            *counts,
+            ("requests", f"{ended.totals.requests:,}"),
+            ("seconds", f"{ended.seconds:,.1f}"),
+            ("rows per second", f"{ended.rows_per_second:,.0f}"),
+        ]
+        parts = [f"<p><b>{html.escape(ended.operation)}</b> {html.escape(self.id)}</p>"]
+        if ended.message:
+            parts.append(f"<p>{html.escape(ended.message)}</p>")
+        parts.append(_table(("", ""), facts))
+        reasons = self.reasons.head(REASONS_SHOWN)
+        if len(reasons):
+            head = ("rows", "status", "reason", "first row")
+            lines = [
+                (f"{rows:,}", status, ": ".join(filter(None, (title, details))), str(first))
+                for status, title, details, rows, first in reasons.iter_rows()
+            ]
+            parts.append(_table(head, lines))
+        parts.append(f"<p><code>{html.escape(str(self.folder))}</code></p>")
+        return "".join(parts)
+
+    @property
+    def _files(self) -> RunFolder:
+        return RunFolder(path=self.folder)
+
+    def _named(self, kind: str) -> list[Path]:
+        """Return the parts of *kind* that the ledger names: others may be half written."""
+        ledger = Ledger.open(self._files.ledger, readonly=True)
+        try:
+            return [self.folder / kind / file for file in ledger.files(kind)]
+        finally:
+            ledger.close()
+
+
+GOOD = (Status.DELIVERED, Status.UNCHANGED, Status.SUPERSEDED)
+"""The statuses that need nobody's attention."""
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    def row(cells: Sequence[str], tag: str) -> str:
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+    body = "".join(row(line, "td") for line in lines)
+    header = row(head, "th") if any(head) else ""
+    return f"<table>{header}{body}</table>"

@@ -1,0 +1,155 @@
+"""The shell of the delivery: drafts in, changes for the ledger out, many at a time.
+
+One task per draft: it waits for its lanes, then for a slot, and stays until every row of it has a
+verdict. Order of durable steps (DESIGN §4): `sending` before the first byte where the operation
+may not be repeated; the verdict before the lanes are freed. Knows `Ports` and nothing behind them.
+"""
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import polars as pl
+
+from pipeline.clock import Clock
+from pipeline.errors import PipelineError, ServiceError
+from pipeline.model import Change, Exchange, Request, RequestLine, State, Verdict
+from pipeline.operations import Operation, Repeat
+from pipeline.stages.delivery.drafts import Draft, doubt_of
+from pipeline.stages.delivery.isolation import Trail
+from pipeline.stages.delivery.lanes import Lanes
+from pipeline.stages.delivery.proof import Proof
+from pipeline.stages.delivery.verdicts import change_of, given_up, in_doubt
+
+WINDOW = 2
+"""Drafts in memory for each request in flight: what waits for a lane is overtaken."""
+GO_ON = (
+    "mend the job and `pipeline retry RUN --job MENDED`; `pipeline resume RUN` goes on with the "
+    "rows that were not sent"
+)
+
+
+Exchanging = Callable[[Request, Callable[[int], str], float | None], Awaitable[Exchange]]
+"""Carry a request to its verdict: the request, its idempotency keys by generation, and when an
+earlier process sent it without learning the answer (seconds since the epoch), or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """What the delivery is given. `record` returns when its change is durable."""
+
+    exchange: Exchanging
+    record: Callable[[Change], Awaitable[None]]
+    encode: Callable[[Operation, pl.DataFrame], Awaitable[Request]]
+    clock: Clock
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Delivery:
+    """One delivery of one run: what its tasks share."""
+
+    operation: Operation
+    run: str
+    ports: Ports
+    concurrency: int
+    proof: Proof = field(default_factory=Proof)
+    stopped: PipelineError | None = None
+    lanes: Lanes = field(default_factory=Lanes)
+
+    def stop(self, why: PipelineError) -> None:
+        """Start no further request; the first reason is the one that is kept."""
+        self.stopped = self.stopped or why
+
+
+async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
+    """Carry every draft to the verdicts of its rows. Raises what `delivery.stop` was told.
+
+    Until the API has taken a row, one request is in flight; then at most `concurrency`.
+    """
+    window = anyio.Semaphore(WINDOW * delivery.concurrency)
+    slots = anyio.CapacityLimiter(delivery.concurrency if delivery.proof.proven else 1)
+    async with anyio.create_task_group() as tasks:
+        async for draft in drafts:
+            await window.acquire()
+            if delivery.stopped:
+                break
+            tasks.start_soon(_carry, delivery, draft, window, slots)
+            await anyio.lowlevel.checkpoint()
+    if delivery.stopped:
+        raise delivery.stopped
+
+
+async def _carry(
+    delivery: Delivery, draft: Draft, window: anyio.Semaphore, slots: anyio.CapacityLimiter
+) -> None:
+    """Hold a draft's place in the window, its lanes and its slot while it is settled."""
+    free = anyio.Event()
+    ticket = delivery.lanes.enter(draft.keys, free.set)
+    try:
+        await free.wait()
+        async with slots:
+            await _settle(delivery, draft)
+        if delivery.proof.proven:
+            slots.total_tokens = delivery.concurrency
+    finally:
+        delivery.lanes.leave(ticket)
+        window.release()
+
+
+async def _settle(delivery: Delivery, draft: Draft) -> None:
+    """Send *draft*, and what it is divided into, until each row has a verdict."""
+    trail = Trail()
+    waiting = [draft]
+    while waiting and not delivery.stopped:
+        part = waiting.pop()
+        change = given_up(part, trail) if trail.spent else await _send(delivery, part, trail)
+        if change is None:
+            continue
+        await delivery.ports.record(change)
+        again = (child for child in reversed(change.children) if child.state is State.PENDING)
+        waiting.extend(replace(part, positions=child.positions, line=child) for child in again)
+    cause = delivery.proof.learn(trail)
+    if cause:
+        words = f"the API refuses every row for the same cause: {cause.strip()}"
+        delivery.stop(ServiceError(words, hint=GO_ON))
+
+
+async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None:
+    """Make one request; return what to record of it, or None when it was not sent at all."""
+    operation, ports = delivery.operation, delivery.ports
+    request = draft.request or await ports.encode(operation, draft.frame)
+    digest = hashlib.blake2b(request.body or b"", digest_size=16).hexdigest()
+    doubt = doubt_of(draft, operation.repeat, now=ports.clock.now(), digest=digest)
+    if doubt:
+        return in_doubt(draft, doubt)
+
+    def key_for(generation: int) -> str:
+        name = f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}/{generation}"
+        key = uuid.UUID(bytes=hashlib.blake2b(name.encode(), digest_size=16).digest())
+        return str(key) if operation.idempotency_key else ""
+
+    line = draft.line or RequestLine(positions=draft.positions, state=State.PENDING)
+    sent_before = line.first_sent_at if line.state is State.SENDING else None
+    line = replace(line, digest=digest, idempotency_key=key_for(0))
+    if operation.repeat is not Repeat.SAFE and line.state is not State.SENDING:
+        line = replace(line, state=State.SENDING, first_sent_at=ports.clock.now())
+        await ports.record(Change(batch=draft.batch.id, line=line))
+    exchange = await ports.exchange(request, key_for, sent_before)
+    trail.requests += 1
+    line = replace(
+        line,
+        attempts=line.attempts + exchange.attempts,
+        first_sent_at=line.first_sent_at or exchange.first_sent_at,
+        sent_at=exchange.sent_at,
+        finished_at=exchange.finished_at,
+        http_status=exchange.answer.status if exchange.answer else None,
+    )
+    if exchange.verdict is Verdict.STOP:
+        delivery.stop(ServiceError(exchange.reason, hint="`pipeline resume RUN` goes on"))
+        if line.state is not State.SENDING:
+            return None
+    return change_of(operation, replace(draft, line=line), exchange, trail)

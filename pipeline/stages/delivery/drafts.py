@@ -1,0 +1,90 @@
+"""Open batches to drafts: the requests that are still to be made, with the keys they occupy; pure.
+
+Reads the ledger's lines and the staged rows; decides what a crash left behind (DESIGN §4), and
+never sends. Times are seconds since the epoch.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.model import BatchLine, Positions, Request, RequestLine, State
+from pipeline.operations import Operation, Repeat
+
+REPLAY_S = 23 * 3600
+"""The API keeps the answer to an idempotency key for 24 hours (API.md §2.9); an hour is kept for
+clocks that differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A request to be made: rows `positions` of `batch`; `line` is what the ledger has of it."""
+
+    batch: BatchLine
+    rows: pl.DataFrame
+    """All rows of the batch, in order."""
+    positions: Positions
+    keys: frozenset[int]
+    line: RequestLine | None = None
+    request: Request | None = None
+    """Encoded with its batch, where the operation takes one row per request."""
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The rows of this draft alone."""
+        return take(self.rows, self.positions)
+
+
+def take(rows: pl.DataFrame, positions: Positions) -> pl.DataFrame:
+    """Return the rows at *positions*, in order; slices, not copies, where it can be."""
+    parts = [rows.slice(start, stop - start) for start, stop in positions.spans]
+    return parts[0] if len(parts) == 1 else pl.concat(parts) if parts else rows.clear()
+
+
+def drafts(
+    operation: Operation, batch: BatchLine, rows: pl.DataFrame, requests: Sequence[Request] = ()
+) -> Iterator[Draft]:
+    """Yield a draft for each request of *batch* that is still to be made, in order of rows.
+
+    requests: one per row where they were encoded together (single-row operations), else none.
+    """
+    hashes = [rows[lane].hash().to_list() for lane in operation.lanes if lane in rows.columns]
+
+    def draft(positions: Positions, line: RequestLine | None = None) -> Draft:
+        if len(positions) == batch.rows:
+            keys = frozenset().union(*hashes)
+        else:
+            keys = frozenset(lane[place] for lane in hashes for place in positions)
+        request = requests[positions.spans[0][0]] if requests else None
+        return Draft(
+            batch=batch, rows=rows, positions=positions, keys=keys, line=line, request=request
+        )
+
+    for line in batch.requests:
+        if line.state in (State.PENDING, State.SENDING):
+            yield draft(line.positions, line)
+    unnamed = batch.unnamed
+    if operation.bulk and unnamed:
+        yield draft(unnamed)
+    elif not operation.bulk:
+        for place in unnamed:
+            yield draft(Positions.span(place, place + 1))
+
+
+def doubt_of(draft: Draft, repeat: Repeat, *, now: float, digest: str) -> str:
+    """Return why *draft* must not be sent (again), or "" when it may be.
+
+    A line found `sending` was interrupted: the API may have applied it (DESIGN §4).
+    """
+    line = draft.line
+    if line is None or line.state is not State.SENDING or repeat is Repeat.SAFE:
+        return ""
+    if repeat is Repeat.NEVER:
+        return "sent, and not answered before the run was interrupted"
+    age = now - (line.first_sent_at or 0)
+    if not 0 <= age < REPLAY_S:
+        return "sent, not answered, and too long ago for its idempotency key"
+    if line.digest != digest:
+        return "sent, not answered, and this version would send other bytes under its key"
+    return ""

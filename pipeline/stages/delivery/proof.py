@@ -1,0 +1,34 @@
+"""Whether this run works at all: one request at a time until the API has taken a row; pure.
+
+A job that is wrong for every row is recognised after fewer than ten requests (DESIGN §5), because
+nothing runs beside the first requests, and the run stops when they are refused for one cause.
+"""
+
+from dataclasses import dataclass, field
+
+from pipeline.stages.delivery.isolation import Trail
+
+STRIKES_MAX = 5
+"""Requests in a row, refused as a whole for one cause with nothing delivered, that stop a run."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Proof:
+    """What the first requests of a run have shown."""
+
+    proven: bool = False
+    strikes: int = 0
+    _causes: set[str] = field(default_factory=set)
+
+    def learn(self, trail: Trail) -> str:
+        """Take in a settled batch or row; return the cause that condemns the run, or ""."""
+        if trail.delivered_rows:
+            self.proven = True
+        if self.proven or not trail.refused_rows:
+            return ""
+        self.strikes += 1
+        self._causes |= trail.causes
+        if len(self._causes) > 1:
+            self.strikes, self._causes = 1, set(trail.causes)
+        condemned = trail.uniform or self.strikes >= STRIKES_MAX
+        return next(iter(trail.causes), "") if condemned else ""

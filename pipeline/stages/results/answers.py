@@ -1,0 +1,77 @@
+"""The API's answers as typed columns: JSON text in, one row per row answered out; pure.
+
+An answer is matched to its row by the key that it names, never by its place (API.md §3.3). What
+cannot be read becomes nulls: the row was delivered all the same.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.model import KEY, RequestLine
+from pipeline.operations import AnswerField, Kind, Operation
+
+LEAF = "_leaf"
+DTYPES: dict[Kind, pl.DataType] = {
+    Kind.STRING: pl.String(),
+    Kind.TIME: pl.String(),
+    Kind.INTEGER: pl.Int64(),
+    Kind.NUMBER: pl.Float64(),
+    Kind.BOOLEAN: pl.Boolean(),
+    Kind.STRINGS: pl.List(pl.String()),
+    Kind.TIMES: pl.List(pl.String()),
+    Kind.INTEGERS: pl.List(pl.Int64()),
+    Kind.NUMBERS: pl.List(pl.Float64()),
+    Kind.JSON: pl.String(),
+}
+
+
+def dtype_of(field: AnswerField) -> pl.DataType:
+    """Return the type of the results' column of *field*."""
+    return DTYPES[field.kind]
+
+
+def decode_answers(operation: Operation, leaves: Sequence[RequestLine]) -> pl.DataFrame:
+    """Return one row per row that an answer speaks of: leaf number, key, the answer's fields."""
+    shape = operation.answer
+    paths = {field.name: field.at for field in shape.fields} | {KEY: shape.match}
+    dtypes = {field.name: dtype_of(field) for field in shape.fields} | {KEY: pl.String()}
+    inner = _struct([(path.split("."), dtypes[name]) for name, path in paths.items()])
+    outer = _struct([(shape.rows_at.split("."), pl.List(inner))])
+    bodies = [(number, line.answer) for number, line in enumerate(leaves) if line.answer]
+    texts = [body.decode(errors="replace") for _, body in bodies]
+    numbers = pl.Series(LEAF, [number for number, _ in bodies], pl.UInt32)
+    decoded = pl.DataFrame({LEAF: numbers, "answer": _decode(texts, outer)})
+    rows = decoded.select(LEAF, _walk(pl.col("answer"), shape.rows_at).alias("answer"))
+    rows = rows.explode("answer").filter(pl.col("answer").is_not_null())
+    columns = [_walk(pl.col("answer"), path).alias(name) for name, path in paths.items()]
+    return rows.select(LEAF, *columns).unique([LEAF, KEY], keep="first", maintain_order=True)
+
+
+def _decode(texts: Sequence[str], dtype: pl.DataType) -> pl.Series:
+    """Decode JSON *texts*, all at once; one that cannot be read is null and spoils no other."""
+    try:
+        return pl.Series(texts, dtype=pl.String).str.json_decode(dtype)
+    except pl.exceptions.PolarsError:
+        if len(texts) == 1:
+            return pl.Series([None], dtype=dtype)
+        return pl.concat([_decode([text], dtype) for text in texts])
+
+
+def _walk(start: pl.Expr, path: str) -> pl.Expr:
+    for name in path.split("."):
+        start = start.struct.field(name)
+    return start
+
+
+def _struct(paths: Sequence[tuple[list[str], pl.DataType]]) -> pl.Struct:
+    """Return the nested struct that has each type at its path."""
+    members: dict[str, list[tuple[list[str], pl.DataType]]] = {}
+    for (first, *rest), dtype in paths:
+        members.setdefault(first, []).append((rest, dtype))
+    return pl.Struct(
+        {
+            name: inner[0][1] if not inner[0][0] else _struct(inner)
+            for name, inner in members.items()
+        }
+    )

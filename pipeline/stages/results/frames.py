@@ -1,0 +1,155 @@
+"""The ledger's lines and the staged rows, as the frame of results; vectorised and pure.
+
+One row per staged or rejected row, in order. Columns as DESIGN §3 names them, then those that the
+operation's answer has. Knows nothing of files.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import polars as pl
+
+from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchLine, RequestLine, Status
+from pipeline.operations import AnswerField, Operation
+from pipeline.stages.results.answers import decode_answers, dtype_of
+
+TIME = pl.Datetime("us", "UTC")
+COMMON: dict[str, pl.DataType | type[pl.DataType]] = {
+    "row": pl.UInt64,
+    "source": pl.String,
+    "line": pl.UInt64,
+    "key": pl.String,
+    "status": pl.String,
+    "stage": pl.String,
+    "batch": pl.UInt32,
+    "attempts": pl.UInt32,
+    "http_status": pl.UInt16,
+    "error_title": pl.String,
+    "error_details": pl.String,
+    "error_pointer": pl.String,
+    "sent_at": TIME,
+    "finished_at": TIME,
+}
+LEAF = "_leaf"
+
+
+def schema_of(operation: Operation) -> dict[str, pl.DataType | type[pl.DataType]]:
+    """Return the columns of the results of *operation*, in order."""
+    return COMMON | {field.name: dtype_of(field) for field in operation.answer.fields}
+
+
+def of_rejected(operation: Operation, rejected: pl.DataFrame, *, stage: pl.Expr) -> pl.DataFrame:
+    """Return the results of *rejected* (row, file, line, reasons), row by row.
+
+    stage: where each was rejected, as an expression over *rejected*.
+    """
+    return _ordered(
+        operation,
+        rejected.select(
+            pl.col(ROW),
+            pl.col(FILE).alias("source"),
+            pl.col(LINE),
+            pl.lit(Status.REJECTED.value).alias("status"),
+            stage.alias("stage"),
+            pl.lit(0, pl.UInt32).alias("attempts"),
+            pl.lit("rejected before sending").alias("error_title"),
+            pl.col("reasons").list.join("; ").alias("error_details"),
+        ),
+    )
+
+
+def of_batches(
+    operation: Operation, batches: Sequence[BatchLine], rows: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the results of settled *batches*.
+
+    rows: row, file, line, key (and nothing else is needed) of those batches, in their order.
+    """
+    leaves = [line for batch in batches for line in _leaves(batch)]
+    index = _leaf_of_each_row(batches)
+    base = rows.select(
+        pl.col(ROW),
+        pl.col(FILE).alias("source"),
+        pl.col(LINE),
+        pl.col(KEY),
+        pl.lit("delivery").alias("stage"),
+        pl.col(BATCH),
+    ).with_columns(index)
+    results = pl.concat([base, _leaf_frame(leaves)[index]], how="horizontal")
+    if operation.answer.fields and any(line.answer for line in leaves):
+        answers = decode_answers(operation, leaves)
+        results = results.join(answers, on=[LEAF, KEY], how="left", maintain_order="left")
+    return _ordered(operation, results)
+
+
+def _leaves(batch: BatchLine) -> Iterable[RequestLine]:
+    return (line for line in batch.requests if line.state.value in _FINAL)
+
+
+_FINAL = frozenset({"delivered", "refused", "failed", "in_doubt"})
+
+
+def _leaf_of_each_row(batches: Sequence[BatchLine]) -> pl.Series:
+    """Return, for each row of *batches* in order, the number of the leaf request it belongs to."""
+    spans: list[tuple[int, int, int]] = []
+    number = offset = 0
+    for batch in batches:
+        for line in _leaves(batch):
+            spans += [
+                (offset + start, offset + stop, number) for start, stop in line.positions.spans
+            ]
+            number += 1
+        offset += batch.rows
+    spans.sort()
+    frame = pl.DataFrame(
+        spans, schema={"start": pl.Int64, "stop": pl.Int64, LEAF: pl.UInt32}, orient="row"
+    )
+    return frame.select(
+        pl.col(LEAF).repeat_by(pl.col("stop") - pl.col("start")).explode()
+    ).to_series()
+
+
+def _leaf_frame(leaves: Sequence[RequestLine]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "status": [line.state.value for line in leaves],
+            "attempts": [line.attempts for line in leaves],
+            "http_status": [line.http_status for line in leaves],
+            "error_title": [line.error.title or None for line in leaves],
+            "error_details": [line.error.details or None for line in leaves],
+            "error_pointer": [line.error.pointer or None for line in leaves],
+            "sent_at": [_time(line.sent_at) for line in leaves],
+            "finished_at": [_time(line.finished_at) for line in leaves],
+        },
+        schema_overrides={
+            name: COMMON[name]
+            for name in (
+                "status",
+                "attempts",
+                "http_status",
+                "error_title",
+                "error_details",
+                "error_pointer",
+                "sent_at",
+                "finished_at",
+            )
+        },
+    )
+
+
+def _time(seconds: float | None) -> dt.datetime | None:
+    return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
+def _ordered(operation: Operation, results: pl.DataFrame) -> pl.DataFrame:
+    """Return *results* with every column of the schema, in its order and type."""
+    schema = schema_of(operation)
+    missing = [
+        pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in results
+    ]
+    return results.with_columns(missing).select(
+        pl.col(name).cast(dtype) for name, dtype in schema.items()
+    )
+
+
+__all__ = ["AnswerField", "of_batches", "of_rejected", "schema_of"]
