@@ -28,11 +28,14 @@ class Sign(enum.StrEnum):
 class Patience:
     """How long a run bears that nothing gets through."""
 
-    failures_max: int = 20
-    """In a row, over all requests; more than one request may fail of itself."""
+    failures_max: int = 8
+    """In a row, over all requests; fewer than one request has attempts, so that a lone one outlives
+    an outage as well."""
     pause_s: float = 1.0
     """The first pause; it doubles with each probe that fails."""
-    pause_max_s: float = 60.0
+    pause_max_s: float = 30.0
+    """Short enough that a handful of requests which the API never digests are found out, one probe
+    after the other, before the run's patience ends."""
     give_up_s: float = 15 * 60.0
     unreachable_s: float = 10.0
     """Where nothing has ever come back, the address is wrong more often than the API is down."""
@@ -113,6 +116,23 @@ def gate(breaker: Breaker, now: float, patience: Patience) -> Gate:
         return Probe()
     left_s = patience_left(breaker, now, patience)
     return Pause(max(min(breaker.probe_at - now, left_s or float("inf")), TICK_S))
+
+
+def news(before: Breaker, after: Breaker, now: float, patience: Patience) -> str:
+    """Return the sentence that a person should hear of a change, or "".
+
+    The first pause goes unmentioned: many a hiccup is over when it ends.
+    """
+    was_told, is_told = (state.pause_s > patience.pause_s for state in (before, after))
+    if is_told and not was_told:
+        return (
+            f"nothing gets through ({after.last}): the run pauses, tries again in "
+            f"{after.pause_s:.0f} s, and then less and less often"
+        )
+    if was_told and not is_told:
+        failing_s = now - before.failing_since
+        return f"the API answers again, after {failing_s:.0f} s: the run goes on"
+    return ""
 
 
 def patience_left(breaker: Breaker, now: float, patience: Patience) -> float:

@@ -44,7 +44,7 @@ class _Course:
     generation: int = 0
     attempts: int = 0
     charged: int = 0
-    """Attempts that count against the limit: a probe that meets silence says nothing of it."""
+    """Attempts that count against the limit: not a probe that found no connection."""
     paused_s: float = 0.0
     """Waited for the breaker: the run's patience, not this request's."""
     result: Answer | Fault | None = None
@@ -152,7 +152,7 @@ class Exchanger:
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
             result = await self._attempt(request, course)
-            course.charged += not (is_probe and isinstance(result, Fault))
+            course.charged += not (is_probe and isinstance(result, Fault) and not result.sent)
             judged = judge(result, course.rule)
             course.perhaps |= judged.judgement is Judgement.PERHAPS
             self._learn(judged, result)
@@ -222,24 +222,13 @@ class Exchanger:
         if judged.judgement is Judgement.STOP:
             self.stop(judged.reason)
             return
-        before, now = self._breaker, self.clock.monotonic()
-        after = breaker.learn(before, _sign(judged, result), judged.reason, now, self.patience)
-        self._breaker = after
+        now = self.clock.monotonic()
+        sign = _sign(judged, result)
+        before = self._breaker
+        self._breaker = breaker.learn(before, sign, judged.reason, now, self.patience)
         self._gate()  # sees when it is time to give up
-        if after.is_open and not before.is_open:
-            self.tell(
-                Noticed(
-                    text=f"nothing gets through ({after.last}): the run pauses, and tries again "
-                    f"after {after.pause_s:.0f} s and then less and less often"
-                )
-            )
-        elif before.is_open and not after.is_open:
-            self.tell(
-                Noticed(
-                    text=f"the API answers again, after {now - before.failing_since:.0f} s: "
-                    "the run goes on"
-                )
-            )
+        if text := breaker.news(before, self._breaker, now, self.patience):
+            self.tell(Noticed(text=text))
 
     def _tell(self, step: Step, judged: Judged, course: _Course) -> None:
         """Tell of an attempt that the API has neither taken nor refused."""

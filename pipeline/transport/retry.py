@@ -4,7 +4,7 @@ Time, chance and what was tried come in by argument. Knows nothing of connection
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import assert_never
@@ -95,6 +95,8 @@ def given_up(verdict: Verdict, tries: Tries, rule: Rule, reason: str) -> Settle:
 
 
 def _again(tries: Tries, judged: Judged, rule: Rule, policy: Policy, jitter: float) -> Step:
+    if judged.judgement is Judgement.PERHAPS:
+        tries = replace(tries, perhaps_applied=True)
     wait_s = pause(tries, judged.retry_after, policy, jitter)
     match rule.repeat:
         case Repeat.SAFE:
