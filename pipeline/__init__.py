@@ -15,7 +15,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.api import Run, aload, load, open_run, runs
+    from pipeline.api import aload, load, open_run, runs
     from pipeline.errors import (
         InputError,
         InvariantBroken,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ServiceError,
         StorageError,
     )
+    from pipeline.run import Run
 
     __version__: str
 
@@ -34,7 +35,7 @@ __all__ = [
     "ServiceError", "StorageError", "__version__", "aload", "load", "open_run", "runs",
 ]  # fmt: skip
 
-_API = frozenset({"Run", "aload", "load", "open_run", "runs"})
+_ROOMS = {"Run": "run", **dict.fromkeys(("aload", "load", "open_run", "runs"), "api")}
 
 
 def __getattr__(name: str) -> object:
@@ -43,7 +44,7 @@ def __getattr__(name: str) -> object:
         return metadata.version("talon-one-pipeline")
     if name not in __all__:
         raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
-    return getattr(import_module("pipeline.api" if name in _API else "pipeline.errors"), name)
+    return getattr(import_module(f"pipeline.{_ROOMS.get(name, 'errors')}"), name)
 
 
 def __dir__() -> list[str]:

@@ -80,8 +80,8 @@ def load(
     Raises JobError and InputError before anything is done; what ends a run early is told in the
     run it returns.
     """
-    reach = {"sandbox": sandbox, "base_url": base_url}
-    return blocking(partial(aload, data, to, columns=columns, **reach, **more))
+    more |= {"sandbox": sandbox, "base_url": base_url}
+    return blocking(partial(aload, data, to, columns=columns, **more))
 
 
 async def aload(
@@ -153,7 +153,8 @@ def as_frame(data: Any) -> pl.DataFrame | None:  # noqa: ANN401 - see `load`
     if isinstance(data, pl.DataFrame):
         return data
     if type(data).__module__.partition(".")[0] == "pandas":
-        return pl.from_pandas(data)
+        frame: pl.DataFrame = pl.from_pandas(data)
+        return frame
     return None
 
 

@@ -122,16 +122,12 @@ class Supply:
         part = self._parts.get(batch.file)
         if part is None:
             path = self.folder.staged / batch.file
-            part = pl.read_parquet(path, columns=[c for c in _columns(path) if c != SOURCE])
+            part = pl.scan_parquet(path).drop(SOURCE).collect()
             self._parts[batch.file] = part
             while len(self._parts) > PARTS_KEPT:
                 self._parts.popitem(last=False)
         rows = part.slice(batch.start, batch.rows)
         return rows, [] if self.operation.bulk else encoding.to_requests(self.operation, rows)
-
-
-def _columns(path: object) -> list[str]:
-    return pl.read_parquet_schema(path).names()
 
 
 def _first(draft: Draft, rows: int) -> Draft:

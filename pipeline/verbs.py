@@ -21,14 +21,15 @@ from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
 from pipeline.errors import JobError, LimitError, PipelineError
-from pipeline.events import Listener, Noticed, RunStarted
+from pipeline.events import Listener, Noticed, RowsStaged, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
 from pipeline.log import Log
-from pipeline.model import Status, Summary, Totals
+from pipeline.model import Request, Status, Summary, Totals
 from pipeline.preparation import Preparation
 from pipeline.run import GOOD, Run
 from pipeline.run_folder import RunFolder
+from pipeline.stages.encoding import to_requests
 from pipeline.stages.source import spool_frame, spool_stream
 from pipeline.transport.client import Client
 from pipeline.transport.exchange import Exchanger
@@ -79,7 +80,8 @@ def validate(job: Job, terms: Terms, *, examples: int = 10) -> Validation:
             reasons.append(_count(prepared.rejected))
             if sum(map(len, shown)) < examples:
                 shown.append(prepared.rejected.head(examples).drop("source"))
-        terms.tell(journeys.told(prepared))
+        told = RowsStaged(read=rows, rejected=rejected, share_read=prepared.share_read)
+        terms.tell(told)
     counted = pl.concat(reasons) if reasons else _count(preparation.nothing_rejected)
     return Validation(
         rows=rows,
@@ -97,6 +99,37 @@ def _count(rejected: pl.DataFrame) -> pl.DataFrame:
     exploded = rejected.select("row", "reasons").explode("reasons").select("row", reason)
     return exploded.group_by("reason", maintain_order=True).agg(
         pl.len().alias("rows"), pl.col("row").first().alias("first_row")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The first rows as the API would get them, and what is wrong with the rejected among them."""
+
+    requests: tuple[Request, ...]
+    rejected: pl.DataFrame
+    """row, file, line, reasons, raw, source."""
+    rows_read: int
+
+
+def preview(job: Job, *, rows: int = 5) -> Preview:
+    """Show what would be sent of the first *rows* rows; nothing is written and nothing sent."""
+    preparation = Preparation(job)
+    good, rejected, seen = [], preparation.nothing_rejected, 0
+    for prepared in preparation.blocks():
+        seen = prepared.rows_read
+        last = pl.concat([prepared.good["row"], prepared.rejected["row"]]).sort().head(rows).max()
+        good.append(prepared.good.filter(pl.col("row") <= last))
+        rejected = prepared.rejected.filter(pl.col("row") <= last)
+        break
+    batcher = preparation.batcher()
+    batches = [batch for frame in good for batch in batcher.add(frame)] + list(batcher.close())
+    return Preview(
+        requests=tuple(
+            request for batch in batches for request in to_requests(job.operation, batch)
+        ),
+        rejected=rejected,
+        rows_read=min(seen, rows),
     )
 
 
@@ -164,7 +197,7 @@ def _new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
         folder = run_folder.create(terms.runs_dir, job.name, now=now, suffix=suffix)
         with run_folder.held(folder.path, what=f"run {folder.id}", now=now):
             if preparation is None:
-                job = replace(job, sources=(str(_spooled(job, folder, terms)),))
+                job = replace(job, sources=(str(_spooled(folder, terms)),))
                 preparation = Preparation(job)
             folder.write_manifest(
                 {
@@ -226,13 +259,13 @@ def _open(ledger: Ledger, folder: RunFolder, job: Job, terms: Terms) -> Iterator
         log.close()
 
 
-def _spooled(job: Job, folder: RunFolder, terms: Terms) -> Path:
+def _spooled(folder: RunFolder, terms: Terms) -> Path:
     folder.spooled.mkdir(mode=0o700)
     if terms.frame is not None:
         return spool_frame(terms.frame, folder.spooled)
     if terms.stream is None:
         raise JobError("standard input is not here to be read")
-    return spool_stream(terms.stream, folder.spooled, job.csv)
+    return spool_stream(terms.stream, folder.spooled)
 
 
 def _same_source(folder: RunFolder, preparation: Preparation) -> None:
@@ -251,7 +284,8 @@ async def _exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]
         raise JobError("there is no connection to deliver by")
     delivery = journey.job.delivery
     client = Client(
-        terms.connection,
+        terms.connection.base_url,
+        terms.connection.api_key,
         connections_max=delivery.concurrency,
         timeout_s=delivery.timeout_s,
     )

@@ -348,7 +348,6 @@ def _request(values: tuple[Any, ...]) -> RequestLine:
         state=State(state),
         parent=Positions.parse(parent) if parent else None,
         attempts=attempts,
-        generation=generation,
         idempotency_key=key or "",
         digest=digest or "",
         first_sent_at=first_sent,

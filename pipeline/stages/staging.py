@@ -5,7 +5,7 @@ ledger once its files are durable. Knows files and frames; neither the ledger no
 from. Going through a staging again skips what is staged already, and checks that it is the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What an interrupted staging has left: (rows, first row) of each batch, rejected rows, parts."""
+    """What an interrupted staging left: (rows, first row) of each batch, rejected rows, parts."""
 
     batches: tuple[tuple[int, int], ...] = ()
     rejected_rows: int = 0
@@ -59,7 +59,7 @@ class Stager:
     def __post_init__(self) -> None:
         self._parts, self._rejected_parts = self.before.parts, self.before.rejected_parts
 
-    def add(self, batches: list[pl.DataFrame]) -> Iterator[StagedPart]:
+    def add(self, batches: Iterable[pl.DataFrame]) -> Iterator[StagedPart]:
         """Take the next batches; yield the parts that they complete. Raises StorageError."""
         for batch in batches:
             self._batch += 1

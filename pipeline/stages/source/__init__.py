@@ -2,3 +2,9 @@
 
 `locate.open_source` is the door.  Knows how files are written; never what their columns mean.
 """
+
+from pipeline.stages.source.block import Block
+from pipeline.stages.source.locate import Source, open_source
+from pipeline.stages.source.spool import spool_frame, spool_stream
+
+__all__ = ["Block", "Source", "open_source", "spool_frame", "spool_stream"]

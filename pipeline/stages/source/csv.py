@@ -9,6 +9,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -48,6 +49,7 @@ class CsvFile:
     header_lines: int
     """Lines before the first row."""
     block_bytes: int = BLOCK_BYTES
+    is_text: ClassVar[bool] = True
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -6,6 +6,7 @@ it came from.  Never decides what a column means.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import polars as pl
 import pyarrow as pa
@@ -32,6 +33,11 @@ class ParquetFile:
     """Whether it says of each row where it stood in another source."""
     block_rows: int = BLOCK_ROWS
 
+    @property
+    def is_text(self) -> bool:
+        """Whether its cells were text once: failures of a run from CSV."""
+        return self.failures and all(kind == pl.String for kind in self.columns.values())
+
     def blocks(self) -> Iterator[Block]:
         """Read the file from its start. Raises InputError when it cannot be read to its end."""
         blocks_of = _failed if self.failures else _numbered
@@ -49,6 +55,7 @@ class ArrowFile:
     stored: Stored
     columns: dict[str, pl.DataType]
     block_rows: int = BLOCK_ROWS
+    is_text: ClassVar[bool] = False
 
     def blocks(self) -> Iterator[Block]:
         """Read the file from its start. Raises InputError when it cannot be read to its end.
@@ -103,7 +110,7 @@ def _columns(name: str, schema: pa.Schema) -> dict[str, pl.DataType]:
 
 
 def _numbered(name: str, frames: Iterator[pl.DataFrame], rows: int | None) -> Iterator[Block]:
-    """Number the rows by where they stand in the file; *rows* is their total, if it is known."""
+    """Give each row its number in this file; *rows* is their total, where it is known."""
     before = 0
     for frame in frames:
         after = before + frame.height
@@ -119,7 +126,7 @@ def _numbered(name: str, frames: Iterator[pl.DataFrame], rows: int | None) -> It
 
 
 def _failed(name: str, frames: Iterator[pl.DataFrame], rows: int) -> Iterator[Block]:
-    """Number the rows by where they stood in their source: a block for each stretch of one file."""
+    """Give each row its place in its first source; a block for each stretch of one file."""
     before = 0
     for frame in frames:
         stretch = pl.col("_file").rle_id().alias("_stretch")

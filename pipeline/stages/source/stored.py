@@ -32,7 +32,7 @@ class Stored:
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def reading(name: str, *, hint: str = "is it complete? Copy or export it again") -> Iterator[None]:
     """Turn what the disk, the network or a library says of file *name* into InputError."""
     try:
         yield
@@ -44,7 +44,4 @@ def reading(name: str) -> Iterator[None]:
     except (OSError, EOFError, pa.ArrowException, pl.exceptions.PolarsError) as error:
         said = str(error).strip().splitlines()
         why = said[0] if said else type(error).__name__
-        raise InputError(
-            f"{name} cannot be read: {why}",
-            hint="is it complete? Copy or export it again",
-        ) from error
+        raise InputError(f"{name} cannot be read: {why}", hint=hint) from error

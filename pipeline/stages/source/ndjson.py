@@ -1,0 +1,136 @@
+"""A file of one JSON object a line → blocks: native types, every line a row, broken ones named.
+
+The types of the columns are found by reading the file once beforehand.  Never decides what a column
+means.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from pipeline.config.csv import CsvOptions
+from pipeline.errors import InputError
+from pipeline.model import LINE, ROW
+from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, Block
+from pipeline.stages.source.stored import Stored, reading
+from pipeline.stages.source.text import MARK, Text
+
+BLOCK_BYTES = 1 << 20
+LINE_BYTES_MAX = 8 << 20
+"""What is in memory at least, whatever the file holds."""
+
+_UTF8 = CsvOptions(encoding="utf-8", compression="infer")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NdjsonFile:
+    """One file of JSON lines; made by `open_ndjson`."""
+
+    stored: Stored
+    columns: dict[str, pl.DataType]
+    block_bytes: int = BLOCK_BYTES
+    is_text: ClassVar[bool] = False
+
+    def blocks(self) -> Iterator[Block]:
+        """Read the file from its start. Raises InputError when it cannot be read to its end."""
+        before = 0
+        with reading(self.stored.name), Text(self.stored, _UTF8) as text:
+            for lines in _line_blocks(text, self.stored.name, self.block_bytes):
+                frame, broken = _parsed(lines, self.columns)
+                places = pl.int_range(
+                    before + 1, before + lines.count(b"\n") + 1, dtype=pl.UInt64, eager=True
+                )
+                lost = pl.DataFrame(
+                    [(before + index, before + index, *told) for index, *told in broken],
+                    schema=BROKEN_SCHEMA,
+                    orient="row",
+                )
+                row = places.filter(~places.is_in(lost[ROW]))
+                yield Block(
+                    file=self.stored.name,
+                    frame=frame,
+                    row=row.alias(ROW),
+                    line=row.alias(LINE),
+                    broken=lost,
+                    share_read=text.share(),
+                )
+                before += len(places)
+
+
+def open_ndjson(stored: Stored, *, block_bytes: int = BLOCK_BYTES) -> NdjsonFile:
+    """Find the columns of *stored* by reading all of it. Raises InputError."""
+    empty = pl.DataFrame()
+    hint = "a column holds values of one type in all lines"
+    with reading(stored.name, hint=hint), Text(stored, _UTF8) as text:
+        for lines in _line_blocks(text, stored.name, block_bytes):
+            found = _parsed(lines, None)[0].clear()
+            empty = pl.concat([empty, found], how="diagonal_relaxed")
+    if not empty.width:
+        raise InputError(
+            f"{stored.name} has no column: not one line is a JSON object with a key",
+            hint='a line looks like {"customer_id": "00042", "orders": 3}',
+        )
+    columns = {
+        name: pl.String() if kind == pl.Null else kind for name, kind in empty.schema.items()
+    }
+    return NdjsonFile(stored=stored, columns=columns, block_bytes=block_bytes)
+
+
+def _line_blocks(text: Text, name: str, block_bytes: int) -> Iterator[bytes]:
+    r"""Cut *text* into blocks of whole lines, each ended by \n."""
+    rest = b""
+    while more := text.read(block_bytes):
+        lines, newline, rest = (rest + more).rpartition(b"\n")
+        if newline:
+            yield lines + newline
+        if len(rest) > LINE_BYTES_MAX:
+            raise InputError(
+                f"{name} has a line of more than {LINE_BYTES_MAX >> 20} MiB",
+                hint="is it one JSON object a line?",
+            )
+    if rest:
+        yield rest + b"\n"
+
+
+def _parsed(
+    lines: bytes, schema: dict[str, pl.DataType] | None
+) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
+    """Return the rows of *lines*, and (index from 1, reason, text) of those that are none."""
+    if MARK.encode() not in lines:
+        try:
+            frame = _read(lines, schema)
+        except pl.exceptions.PolarsError:
+            pass  # it does not say which line: they are looked at one by one
+        else:
+            if frame.height == lines.count(b"\n"):
+                return frame, []
+    good, broken = [], []
+    for index, line in enumerate(lines.decode().split("\n")[:-1], 1):
+        if reason := _fault(line):
+            raw = line[:RAW_LENGTH_MAX].replace(MARK, "\ufffd")
+            broken.append((index, reason, raw))
+        else:
+            good.append(line)
+    return _read("".join(f"{line}\n" for line in good).encode(), schema), broken
+
+
+def _read(lines: bytes, schema: dict[str, pl.DataType] | None) -> pl.DataFrame:
+    if not lines:
+        return pl.DataFrame(schema=schema)
+    return pl.read_ndjson(lines, schema=schema, infer_schema_length=None)
+
+
+def _fault(line: str) -> str:
+    """Say why *line* is not a row; "" if it is one."""
+    if not line.strip():
+        return "blank line"
+    if MARK in line:
+        return "not valid UTF-8"
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        return f"not JSON: {error}"
+    return "" if isinstance(value, dict) else "not a JSON object"
