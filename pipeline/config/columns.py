@@ -114,8 +114,8 @@ def _candidates(name: str, operation: Operation) -> Iterator[str]:
     for target in operation.fields:
         if not target.is_family:
             yield from (target.name, *target.aliases)
-        elif "." in name:
-            yield target.name[:-1] + name.partition(".")[2]
+        elif (own := name.partition(".")[2]) not in {"", "*"}:
+            yield target.name[:-1] + own
 
 
 def _check_column(name: str, said: Mapping[str, Any], target: Field, problems: Problems) -> None:

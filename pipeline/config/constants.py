@@ -41,8 +41,9 @@ def as_sent(value: object, target: Field, kind: Kind) -> JsonValue:
     """Return *value* as the API takes it in *target*, read as *kind*.
 
     A boolean stands for yes and no where these are the choices; a date-time of TOML becomes its
-    text. Raises ValueError when the value does not fit; `expectation` says what would. A pattern
-    of the field is left to validation: it is written for another engine of regular expressions.
+    text. Raises ValueError when the value does not fit (null fits nowhere); `expectation` says
+    what would. A pattern of the field is left to validation: it is written for another engine of
+    regular expressions.
     """
     if kind in ELEMENT:
         if not isinstance(value, list | tuple) or len(value) > (target.elements_max or len(value)):
@@ -51,7 +52,7 @@ def as_sent(value: object, target: Field, kind: Kind) -> JsonValue:
     if isinstance(value, bool) and target.choices == SWITCH:
         value = "yes" if value else "no"
     plain = _plain(value)
-    if not (fits(plain, kind) and _within(plain, target)):
+    if plain is None or not (fits(plain, kind) and _within(plain, target)):
         raise ValueError("does not fit")
     return plain
 

@@ -29,6 +29,10 @@ def shown(value: object) -> str:
 
 def dotted(path: Path) -> str:
     """Return *path* as TOML writes it: columns."attributes.Tier".type, one_of[2]."""
+    return _below(path).removeprefix(".")
+
+
+def _below(path: Path) -> str:
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -36,7 +40,7 @@ def dotted(path: Path) -> str:
         else:
             bare = re.fullmatch(r"[A-Za-z0-9_-]+", part)
             text += f".{part}" if bare else f".{json.dumps(part, ensure_ascii=False)}"
-    return text.removeprefix(".")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class Problems:
         for length in range(1, len(path) + 1):
             name = self.arguments.get(path[:length])
             if name:
-                return f"argument {dotted((name, *path[length:]))}"
+                return f"argument {name}{_below(path[length:])}"
         return f"{self.file}: {dotted(path)}" if self.file else f"argument {dotted(path)}"
 
     def add(self, path: Path, what: str) -> None:

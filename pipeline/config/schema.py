@@ -17,7 +17,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from pipeline.config.hints import closest
 from pipeline.config.job import Allowance
@@ -26,7 +25,6 @@ from pipeline.operations import Kind
 
 CONCURRENCY_MAX = 256
 """Connections that one host will take from one client, with room to spare."""
-DISAGREE = "keys_disagree"
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
 
 
@@ -58,6 +56,12 @@ def _scalar(said: object) -> object:
 
 def _number(said: object) -> object:
     if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+        raise ValueError
+    return said
+
+
+def _some(said: tuple[object, ...]) -> tuple[object, ...]:
+    if not said:
         raise ValueError
     return said
 
@@ -97,7 +101,7 @@ class ColumnTable(Table):
     type: Annotated[Kind, Field(strict=False)] = _said(f"one of {', '.join(Kind)}")
     format: Annotated[str, Field(pattern="%")] = _said("a form of times such as %Y-%m-%d")
     required: bool = _said("true or false")
-    one_of: Annotated[tuple[Scalar, ...], Field(min_length=1, strict=False)] = _said(
+    one_of: Annotated[tuple[Scalar, ...], Field(strict=False), AfterValidator(_some)] = _said(
         "a list of the values that are allowed"
     )
     minimum: Number = _said("a number", alias="min")
@@ -117,7 +121,7 @@ class CsvTable(Table):
         f"one of {', '.join(COMPRESSIONS)}"
     )
     header: bool = _said("true or false")
-    column_names: Annotated[tuple[Text, ...], Field(min_length=1, strict=False)] = _said(
+    column_names: Annotated[tuple[Text, ...], Field(strict=False), AfterValidator(_some)] = _said(
         "a list of names"
     )
     null_values: Annotated[tuple[str, ...], Field(strict=False)] = _said(
@@ -129,11 +133,9 @@ class CsvTable(Table):
     def _agrees(self) -> Self:
         said = _set_in(self)
         if said.get("delimiter", ",") == said.get("quote", '"'):
-            raise PydanticCustomError(DISAGREE, "expected a delimiter other than the quote")
+            raise ValueError("expected a delimiter other than the quote")
         if said.get("header", True) == ("column_names" in said):
-            raise PydanticCustomError(
-                DISAGREE, "expected column_names where header = false, and only there"
-            )
+            raise ValueError("expected column_names where header = false, and only there")
         return self
 
 
@@ -160,7 +162,7 @@ class JobTable(Table):
 
     operation: Any = _said("the name of an operation")
     source: Annotated[
-        tuple[Text, ...], Field(min_length=1, strict=False), BeforeValidator(_listed)
+        tuple[Text, ...], Field(strict=False), AfterValidator(_some), BeforeValidator(_listed)
     ] = _said("a path, a glob, an address, or a list of them")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")] = _said(
         "a name for a folder: letters, digits, . _ -"
@@ -223,8 +225,8 @@ def _tell(error: dict[str, Any], problems: Problems) -> None:
             problems.add(path, f"unknown key{closest(key, known)}; expected one of {names}")
         case "model_type" if path[0] == "columns":
             problems.expected(path, COLUMN, error["input"])
-        case error_type if error_type == DISAGREE:
-            problems.add(path, error["msg"])
+        case "value_error" if path == ("csv",):
+            problems.add(path, str(error["ctx"]["error"]))
         case _:
             problems.expected(path, known[key] or "", error["input"])
 

@@ -209,6 +209,7 @@ def _resolve(table: dict[str, Any], overrides: Overrides, *, file: Path | None) 
     asked = overrides.to or table.get("operation")
     operation = find(asked) if isinstance(asked, str) else None
     said, arguments = _merged(table, _laid_over(overrides, operation), operation)
+    arguments["first",] = "first"  # no key of a job file
     problems = Problems(file=str(file or ""), arguments=arguments)
     checked = schema.check(said, problems)
     _check_values(said, problems)
