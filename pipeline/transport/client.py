@@ -33,6 +33,8 @@ IDLE_S_MAX: Final = 4.0
 meets the close is one of which nobody knows whether it was applied."""
 SLICE_BYTES: Final = 1024 * 1024
 """A longer body is sent in slices, so that it does not keep the loop from the other requests."""
+KEY_LENGTH_MIN: Final = 8
+"""A shorter key is no secret but a word (a sandbox's), which an answer may well contain."""
 HEADER_LENGTH_MAX: Final = 200
 """Characters kept of a header of an answer."""
 
@@ -140,7 +142,7 @@ class Client:
         headers = response.headers
         return Answer(
             status=status,
-            body=body.replace(self._key.reveal().encode(), MASK.encode()),
+            body=self._masked(body),
             retry_after=self._shown(headers.get("retry-after", "")),
             content_type=self._shown(headers.get("content-type", "")),
         )
@@ -172,14 +174,18 @@ class Client:
     def _fault(self, error: Exception, status: int | None) -> Fault:
         cause = error.__cause__ if isinstance(error, httpx.TransportError) else None
         foreign = cause if isinstance(cause, FOREIGN) else error
-        sent, words = next((row[1:]) for row in FAULTS if isinstance(foreign, row[0]))
+        sent, words = next(row[1:] for row in FAULTS if isinstance(foreign, row[0]))
         what = words.format(**self._words, why=_why(foreign))
         if status is not None:
             what = f"{what} (its status was {status})"
         return Fault(what=self._shown(what), sent=sent, status=status)
 
+    def _masked(self, text: bytes) -> bytes:
+        key = self._key.reveal().encode()
+        return text if len(key) < KEY_LENGTH_MIN else text.replace(key, MASK.encode())
+
     def _shown(self, text: str) -> str:
-        return text.replace(self._key.reveal(), MASK)[:HEADER_LENGTH_MAX]
+        return self._masked(text.encode()).decode()[:HEADER_LENGTH_MAX]
 
 
 class _Transport(AiohttpTransport):
@@ -210,6 +216,8 @@ class _Transport(AiohttpTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send *request* to the address in its extension "target"."""
         _address.set(request.extensions["target"])
+        if self.proxy and request.url.scheme == "http":
+            request.headers.update(self.proxy.headers)  # aiohttp shows them to tunnels only
         return await super().handle_async_request(request)
 
 

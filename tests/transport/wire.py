@@ -1,4 +1,7 @@
-"""A small HTTP server that is told byte by byte what to do, on the loopback, in the test's loop."""
+"""A small HTTP server that is told byte by byte what to do, and our client before it.
+
+On the loopback, in the loop of the test.
+"""
 
 import asyncio
 import contextlib
@@ -7,8 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from pipeline.config.secrets import Secret
+from pipeline.model import Answer, Fault, Request
+from pipeline.transport.client import Client
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 EMPTY = b"HTTP/1.1 204 No Content\r\n\r\n"
+
+KEY = "made-up-0123456789abcdef0123456789abcdef"
+PUT = Request(method="PUT", target="/v2/customer_profiles", body=b'{"a": 1}')
+GET = Request(method="GET", target="/v1/attributes", body=None)
+LARGE = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +110,20 @@ async def serving(conduct: Conduct, tls: ssl.SSLContext | None = None) -> AsyncI
             task.cancel()
         await asyncio.gather(*open_tasks, return_exceptions=True)
         await listener.wait_closed()
+
+
+def client_of(server: Server, **options: float) -> Client:
+    return Client(server.url, Secret(KEY), **options)  # type: ignore[arg-type]
+
+
+def head_of(length: int, *lines: bytes) -> bytes:
+    return b"\r\n".join([b"HTTP/1.1 200 OK", b"Content-Length: %d" % length, *lines, b"", b""])
+
+
+async def attempt(conduct: Conduct, request: Request = PUT, **options: float) -> Answer | Fault:
+    async with serving(conduct) as server, client_of(server, **options) as client:
+        return await client.send(request)
+
+
+def put(length: int) -> Request:
+    return Request(method="PUT", target="/v2/customer_profiles", body=b"x" * length)
