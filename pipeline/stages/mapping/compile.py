@@ -68,7 +68,7 @@ def compile_mapping(
             if wishes.setdefault(wish.name, wish) is wish:
                 targets[wish.name] = compile_target(wish, source)
             else:
-                problems.append(f"{wish.name} is mapped twice")
+                problems.append(f'columns."{column.field}": {wish.name} is mapped twice')
         except ValueError as refused:
             where = column.where or f'columns."{column.field}"'
             problems += [f"{where}: {fault}" for fault in str(refused).splitlines()]

@@ -6,7 +6,6 @@ sent is null. Text goes the way of `text`. Expressions only.
 """
 
 import dataclasses
-from typing import TypeAlias
 
 import polars as pl
 from polars.datatypes import DataTypeClass
@@ -21,25 +20,24 @@ UTF8_HEX = (
     rf"^(?:[0-7].|(?:c[2-9a-f]|d.){_NEXT}|e0[ab].{_NEXT}|e[1-9abcef].(?:{_NEXT}){{2}}"
     rf"|ed[89].{_NEXT}|f0[9ab].(?:{_NEXT}){{2}}|f[123].(?:{_NEXT}){{3}}|f48.(?:{_NEXT}){{2}})*$"
 )
-AnyType: TypeAlias = pl.DataType | DataTypeClass
 LISTS = {kind: of for of, kind in ELEMENTS.items()}
 
 
-def natural(dtype: AnyType) -> Kind:
+def natural(dtype: pl.DataType) -> Kind:
     """Return the kind that fits a column which nobody gave one: STRING for text and for nulls."""
     if dtype.is_integer():
         return Kind.INTEGER
     if dtype.is_numeric():
         return Kind.NUMBER
     if dtype.is_nested():
-        inner = getattr(dtype, "inner", None)
+        inner = element(dtype)
         return LISTS.get(natural(inner), Kind.JSON) if inner is not None else Kind.JSON
     if dtype == pl.Boolean:
         return Kind.BOOLEAN
     return Kind.TIME if dtype in (pl.Date, pl.Datetime) else Kind.STRING
 
 
-def read(cell: pl.Expr, dtype: AnyType, how: Reading) -> pl.Expr:
+def read(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
     """Read a column of *dtype* as *how* wants it. Raises ValueError where it cannot."""
     if dtype == pl.Null:
         return text.read(cell.cast(pl.String), how)
@@ -121,7 +119,7 @@ def time(cell: pl.Expr, dtype: pl.DataType, zone: str) -> pl.Expr:
 
 def elements(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
     """Read a list element by element; null if one of them is null or cannot be sent."""
-    inner = getattr(dtype, "inner", None)
+    inner = element(dtype)
     if inner is None:
         raise unfit(dtype, how.kind)
     one = dataclasses.replace(how, kind=ELEMENTS[how.kind])
@@ -138,11 +136,11 @@ def json(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(~holds_no_number(value, plain).fill_null(False)).then(value)
 
 
-def nested(dtype: AnyType) -> AnyType:
+def nested(dtype: pl.DataType) -> pl.DataType:
     """Return the dtype that a nested column is written in: what JSON has, and nothing else."""
     if isinstance(dtype, pl.Struct):
-        return pl.Struct({field.name: nested(field.dtype) for field in dtype.fields})
-    inner = getattr(dtype, "inner", None)
+        return pl.Struct({f.name: nested(instance(f.dtype)) for f in dtype.fields})
+    inner = element(dtype)
     if inner is not None:
         return pl.List(nested(inner))
     if isinstance(dtype, pl.Decimal):
@@ -156,16 +154,28 @@ def nested(dtype: AnyType) -> AnyType:
     )
 
 
-def holds_no_number(value: pl.Expr, dtype: AnyType) -> pl.Expr:
+def holds_no_number(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Say whether there is a NaN or an infinity anywhere inside (JSON would say null)."""
     if dtype.is_float():
         return ~value.is_finite()
     if isinstance(dtype, pl.Struct):
-        inside = [holds_no_number(value.struct.field(f.name), f.dtype) for f in dtype.fields]
+        inside = [
+            holds_no_number(value.struct.field(f.name), instance(f.dtype)) for f in dtype.fields
+        ]
         return pl.any_horizontal(inside) if inside else pl.lit(False)
     if isinstance(dtype, pl.List):
-        return value.list.eval(holds_no_number(pl.element(), dtype.inner)).list.any()
+        return value.list.eval(holds_no_number(pl.element(), instance(dtype.inner))).list.any()
     return value.is_null() & False
+
+
+def element(dtype: pl.DataType) -> pl.DataType | None:
+    """Return the dtype of the elements of a list or an array, None for another dtype."""
+    return instance(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else None
+
+
+def instance(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """Return a dtype that may have been named by its class as an instance."""
+    return dtype() if isinstance(dtype, DataTypeClass) else dtype
 
 
 def scale(dtype: pl.DataType) -> int | None:
