@@ -7,9 +7,9 @@ right is found where the mapping is compiled.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from pipeline.config.column import Column, JsonValue
 from pipeline.config.constants import ELEMENT, as_sent, expectation, fits
 from pipeline.config.hints import closest
-from pipeline.config.job import Column, JsonValue
 from pipeline.config.problems import Problems, shown
 from pipeline.operations import Field, Kind, Operation
 

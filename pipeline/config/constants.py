@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from pipeline.config.job import JsonValue
+from pipeline.config.column import JsonValue
 from pipeline.operations import Field, Kind
 
 INTEGER_MIN, INTEGER_MAX = -(2**63), 2**63 - 1

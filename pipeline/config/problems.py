@@ -12,7 +12,7 @@ from typing import TypeAlias
 from pipeline.config.hints import closest
 from pipeline.errors import JobError
 
-Path: TypeAlias = tuple[str | int, ...]
+Keys: TypeAlias = tuple[str | int, ...]
 """Of keys: ("columns", "attributes.Tier", "type"); a number is a place in a list."""
 
 SHOWN_LENGTH_MAX = 80
@@ -27,12 +27,12 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_LENGTH_MAX else f"{text[: SHOWN_LENGTH_MAX - 1]}…"
 
 
-def dotted(path: Path) -> str:
+def dotted(path: Keys) -> str:
     """Return *path* as TOML writes it: columns."attributes.Tier".type, one_of[2]."""
     return _below(path).removeprefix(".")
 
 
-def _below(path: Path) -> str:
+def _below(path: Keys) -> str:
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -48,10 +48,10 @@ class Problems:
     """What was found so far; `arguments` names what did not come from the file, by path."""
 
     file: str = ""
-    arguments: Mapping[Path, str] = field(default_factory=dict)
+    arguments: Mapping[Keys, str] = field(default_factory=dict)
     found: list[str] = field(default_factory=list)
 
-    def where(self, path: Path) -> str:
+    def where(self, path: Keys) -> str:
         """Name the place of *path*: in the job file, or an argument."""
         for length in range(1, len(path) + 1):
             name = self.arguments.get(path[:length])
@@ -59,11 +59,11 @@ class Problems:
                 return f"argument {name}{_below(path[length:])}"
         return f"{self.file}: {dotted(path)}" if self.file else f"argument {dotted(path)}"
 
-    def add(self, path: Path, what: str) -> None:
+    def add(self, path: Keys, what: str) -> None:
         """Note that *what* is wrong at *path*."""
         self.found.append(f"{self.where(path)}: {what}")
 
-    def expected(self, path: Path, what: str, got: object) -> None:
+    def expected(self, path: Keys, what: str, got: object) -> None:
         """Note that *path* says *got* where *what* was expected.
 
         Where *what* is `one of …`, the name among these that *got* may have meant is told too.

@@ -20,7 +20,7 @@ from pydantic import (
 
 from pipeline.config.hints import closest
 from pipeline.config.job import Allowance
-from pipeline.config.problems import Path, Problems
+from pipeline.config.problems import Keys, Problems
 from pipeline.operations import Kind
 
 CONCURRENCY_MAX = 256
@@ -216,7 +216,7 @@ def _plain(value: object) -> object:
 
 def _tell(error: dict[str, Any], problems: Problems) -> None:
     """Put one finding of pydantic into the words of the house."""
-    path: Path = error["loc"]
+    path: Keys = error["loc"]
     table, key = _place(path)
     known = {field.alias or name: field.description for name, field in table.model_fields.items()}
     match error["type"]:
@@ -231,7 +231,7 @@ def _tell(error: dict[str, Any], problems: Problems) -> None:
             problems.expected(path, known[key] or "", error["input"])
 
 
-def _place(path: Path) -> tuple[type[Table], str]:
+def _place(path: Keys) -> tuple[type[Table], str]:
     """Return the table that *path* leads into, and the key there."""
     match path:
         case ("columns", _, str(key), *_):

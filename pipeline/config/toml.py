@@ -19,8 +19,7 @@ from pipeline.config.constants import from_text
 from pipeline.config.csv import CsvOptions
 from pipeline.config.hints import closest
 from pipeline.config.job import Delivery, Job, Limits
-from pipeline.config.problems import Path as Keys
-from pipeline.config.problems import Problems, dotted, shown
+from pipeline.config.problems import Keys, Problems, dotted, shown
 from pipeline.errors import JobError
 from pipeline.operations import OPERATIONS, Operation, find, names
 
