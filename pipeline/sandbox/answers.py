@@ -12,15 +12,19 @@ import orjson
 
 INVALID = "The submitted data was invalid"
 ERRORS_MAX = 1000  # listed in one answer; a body of 1000 rows may have many more
+CONFLICT = 409  # its documented body has an empty list of errors
+
+
+Path = tuple[str | int, ...]  # steps into a JSON body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong with a request. `path` leads into its body, `parameter` names a query."""
+    """One thing that is wrong: `path` leads into the body, `parameter` names one of the query."""
 
     title: str
     details: str = ""
-    path: tuple[str | int, ...] = ()
+    path: Path = ()
     parameter: str = ""
 
 
@@ -45,12 +49,12 @@ class Refused(Exception):
         self.status, self.message, self.problems = status, message, tuple(problems)
 
 
-def stored(status: int, value: Any = None) -> Answer:
+def stored(status: int, value: object = None) -> Answer:
     """Answer *status* with *value* as JSON, or with no body, for a request that was applied."""
     return Answer(status=status, body=b"" if value is None else orjson.dumps(value), stored=True)
 
 
-def read(value: Any) -> Answer:
+def read(value: object) -> Answer:
     """Answer 200 with *value* as JSON, for a request that changed nothing."""
     return Answer(status=200, body=orjson.dumps(value))
 
@@ -74,7 +78,7 @@ class ErrorStyle:
         """Return the error answer for *refused*; *with_status* is `ErrorResponseWithStatus`."""
         problems = refused.problems[: 1 if self.listed == "first" else ERRORS_MAX]
         body: dict[str, Any] = {"message": refused.message}
-        if problems or refused.status == 409:
+        if problems or refused.status == CONFLICT:
             body["errors"] = [self._error(problem) for problem in problems]
         if with_status:
             body["StatusCode"] = refused.status

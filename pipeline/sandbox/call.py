@@ -1,17 +1,16 @@
-"""One request as the operations see it: parsed, checked, and with no trace of the network."""
+"""One request as the operations see it, and what an operation is. No trace of the network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+from pipeline.sandbox.answers import Answer, Problem, Refused
+from pipeline.sandbox.store import Store
+from pipeline.sandbox.switches import Switches
 
-    from pipeline.sandbox.answers import Answer
-    from pipeline.sandbox.attributes import Catalogue
-    from pipeline.sandbox.store import Store
-    from pipeline.sandbox.switches import Switches
+Keys = tuple[tuple[str, Sequence[str]], ...]  # (kind, ids): what a request reads or changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +21,9 @@ class Call:
     query: Mapping[str, str]
     body: Any = None
 
-    def flag(self, name: str, *, default: bool = False) -> bool:
-        """Return the boolean query parameter *name*; any case counts (API.md §2.3)."""
-        value = self.query.get(name)
-        return default if value is None else value.lower() == "true"
+    def flag(self, name: str) -> bool:
+        """Return the boolean query parameter *name*, False without it; any case counts."""
+        return self.query.get(name, "").lower() == "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,23 +32,29 @@ class Account:
 
     store: Store
     switches: Switches
-    catalogue: Catalogue
+    attributes: Callable[[Mapping[str, str]], dict[str, Any]]  # query → page of the catalogue
 
     def silent(self, call: Call) -> bool:
         """Tell whether *call* wants no answer; the default is a switch (API.md §11.7)."""
         return call.query.get("silent", self.switches["silent"]).lower() != "no"
 
-
-Keys = tuple[tuple[str, "Iterable[str]"], ...]  # (kind, ids): what a request reads or changes
+    def insist_on_profiles(self, ids: Sequence[str], *, status: int) -> None:
+        """Refuse with *status* when one of *ids* is unknown and the switch forbids to make it."""
+        if self.switches["unknown-profiles"] == "create":
+            return
+        unknown = [one for one in ids if one not in self.store.profiles]
+        if unknown:
+            problems = [Problem(title="Unknown", details=f"profile {one!r}") for one in unknown]
+            raise Refused(status, "Customer profile not found", problems)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation of the API: where it lives, what it does, and what it promises of repeats.
+    """One operation of the API: where it lives, what it does, what it promises of repeats.
 
-    `rows` is the array in the body that holds many rows at once. `keys` names what a request
-    touches. `lanes` says that these keys take three requests at a time (API.md §2.7); `idempotent`
-    that it takes an Idempotency-Key (§2.9). Both stand in prose only in the official document.
+    `keys` names what a request touches. `rows` is the array in the body that holds many rows.
+    `lanes` says that profiles and sessions among the keys take three requests at a time (API.md
+    §2.7), `idempotent` that it takes an Idempotency-Key (§2.9): both stand in prose only.
     """
 
     name: str

@@ -1,8 +1,9 @@
 """The official OpenAPI document as the sandbox reads it: schemas, parameters, and shapes of errors.
 
-`openapi.json` is made by `tests/data/reduce_openapi.py` and holds what the document says, unmended.
-What the document does not say, or says only in prose, stands here in literals with its source. This
-file knows nothing of state, faults or the network.
+`openapi.json` is made by `tests/data/reduce_openapi.py` and holds what the document says,
+unmended. `openapi_beyond.json` is written by hand: the V1 operations that the document no longer
+has, and the one operation of the Management API. This file knows nothing of state, faults or the
+network.
 """
 
 from __future__ import annotations
@@ -14,19 +15,34 @@ from typing import Any
 import jsonschema_rs
 import orjson
 
+Schema = dict[str, Any]
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(resources.files(__package__).joinpath(name).read_bytes())
+    return found
+
 
 @functools.cache
 def official() -> dict[str, Any]:
     """Return the reduced official document."""
-    return orjson.loads(resources.files(__package__).joinpath("openapi.json").read_bytes())  # type: ignore[no-any-return]
+    return _read("openapi.json")
+
+
+@functools.cache
+def _components() -> dict[str, dict[str, Any]]:
+    components = official()["components"]
+    beyond = _read("openapi_beyond.json")["components"]["schemas"]
+    return {**components, "schemas": {**beyond, **components["schemas"]}}
 
 
 @functools.cache
 def operations() -> dict[str, dict[str, Any]]:
-    """Return each operation of the document by its operationId."""
+    """Return each operation, official and beyond, by its operationId."""
     return {
         operation["operationId"]: operation
-        for methods in official()["paths"].values()
+        for document in (_read("openapi_beyond.json"), official())
+        for methods in document["paths"].values()
         for operation in methods.values()
     }
 
@@ -34,37 +50,36 @@ def operations() -> dict[str, dict[str, Any]]:
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:
     while reference := node.get("$ref"):
         _, _, section, name = reference.split("/")
-        node = official()["components"][section][name]
+        node = _components()[section][name]
     return node
 
 
-def body_schema(operation: str) -> dict[str, Any] | None:
+def body_schema(operation: str) -> Schema | None:
     """Return the schema of the request body of *operation*, or None when it takes none."""
-    body = operations().get(operation, {}).get("requestBody")
+    body = operations()[operation].get("requestBody")
     if body is None:
         return None
-    schema: dict[str, Any] = _resolved(body)["content"]["application/json"]["schema"]
+    schema: Schema = _resolved(body)["content"]["application/json"]["schema"]
     return schema
 
 
 @functools.cache
 def takes_body(operation: str) -> bool:
     """Tell whether *operation* takes a request body."""
-    return body_schema(operation) is not None
+    return "requestBody" in operations()[operation]
 
 
-def answer_schema(operation: str, status: int) -> dict[str, Any] | None:
+def answer_schema(operation: str, status: int) -> Schema | None:
     """Return the schema of the answer *status* of *operation*, or None when it has none."""
     answer = operations()[operation]["responses"].get(str(status), {})
-    schema: dict[str, Any] | None = (
-        answer.get("content", {}).get("application/json", {}).get("schema")
-    )
+    content = answer.get("content", {}).get("application/json", {})
+    schema: Schema | None = content.get("schema")
     return schema
 
 
-def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+def validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
     """Return a compiled validator for *schema*, whose references lead into the document."""
-    whole = {"components": official()["components"], **schema}
+    whole = {"components": _components(), **schema}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 
@@ -78,14 +93,12 @@ def body_validator(operation: str) -> jsonschema_rs.Draft202012Validator | None:
 @functools.cache
 def error_has_status(operation: str, status: int) -> bool:
     """Tell whether the error *status* of *operation* carries `StatusCode` (API.md §2.10)."""
-    if operation not in operations():
-        return True
     schema = answer_schema(operation, status)
     return schema is None or not schema.get("$ref", "").endswith("/ErrorResponse")
 
 
 @functools.cache
-def query_types(operation: str) -> dict[str, dict[str, Any]]:
+def query_schemas(operation: str) -> dict[str, Schema]:
     """Return the schema of each query parameter of *operation* by its name."""
-    parameters = operations().get(operation, {}).get("parameters", ())
+    parameters = operations()[operation].get("parameters", ())
     return {p["name"]: p["schema"] for p in parameters if p["in"] == "query"}

@@ -1,55 +1,55 @@
 """Who is in flight: three requests per profile or session, and how far requests overlap per key.
 
-API.md §2.7: one is worked on, two wait, the next is refused. This file knows keys and nothing else of
-a request; it never applies anything.
+API.md §2.7: one is worked on, two wait, the next is refused. This file knows keys and nothing
+else of a request; it never applies anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 IN_LANE_MAX = 3  # one worked on, two waiting
 OVERLAPS_KEPT = 1000  # keys with an overlap that are named in /_sandbox/state
 
 
 class LaneFull(Exception):
-    """Raised when a key has three requests already."""
+    """Raised when `key` has three requests already."""
+
+    def __init__(self, key: str) -> None:
+        """Name the *key*."""
+        super().__init__(key)
+        self.key = key
 
 
 class Lanes:
     """The lanes of all keys; a lane lives as long as it has a request."""
 
-    def __init__(self, lane_max: int = IN_LANE_MAX) -> None:
-        """Let *lane_max* requests into each lane."""
-        self._lane_max = lane_max
-        self._counts: dict[str, int] = {}
+    def __init__(self) -> None:
+        """Start with no lane."""
         self._locks: dict[str, asyncio.Lock] = {}
+        self._counts: dict[str, int] = {}
 
     @asynccontextmanager
-    async def turn(self, keys: tuple[str, ...]) -> AsyncIterator[None]:
-        """Wait for this request's turn in the lanes of *keys*, in the order given by their names."""
-        keys = tuple(sorted(set(keys)))
-        if any(self._counts.get(key, 0) >= self._lane_max for key in keys):
-            raise LaneFull
+    async def turn(self, keys: Sequence[str]) -> AsyncIterator[None]:
+        """Wait for the turn in the lanes of those *keys* that have one. Raises LaneFull."""
+        keys = sorted({key for key in keys if key.startswith(("profile:", "session:"))})
+        for key in keys:
+            if self._counts.get(key, 0) >= IN_LANE_MAX:
+                raise LaneFull(key)
         for key in keys:
             self._counts[key] = self._counts.get(key, 0) + 1
-        held: list[asyncio.Lock] = []
         try:
-            for key in keys:
-                lock = self._locks.setdefault(key, asyncio.Lock())
-                await lock.acquire()
-                held.append(lock)
-            yield
+            async with AsyncExitStack() as held:
+                for key in keys:  # in one order for all, so that none waits for another in a ring
+                    await held.enter_async_context(self._locks.setdefault(key, asyncio.Lock()))
+                yield
         finally:
-            for lock in held:
-                lock.release()
             for key in keys:
                 self._counts[key] -= 1
                 if not self._counts[key]:
-                    del self._counts[key]
-                    self._locks.pop(key, None)
+                    del self._counts[key], self._locks[key]
 
 
 class Overlaps:
@@ -62,8 +62,9 @@ class Overlaps:
         self.worst: dict[str, int] = {}  # key → most at once, where more than one
 
     @contextmanager
-    def watch(self, keys: list[str]) -> Iterator[None]:
+    def watch(self, keys: Sequence[str]) -> Iterator[None]:
         """Count this request as in flight with *keys* while the block runs."""
+        keys = tuple(dict.fromkeys(keys))  # a key twice in a request is no overlap
         self.now += 1
         self.now_max = max(self.now_max, self.now)
         for key in keys:

@@ -1,4 +1,7 @@
-"""Which operation a request means: by method and raw path segments, decoded after splitting (API.md §2.2)."""
+"""Which operation a request means: by method and raw path segments, decoded after splitting.
+
+API.md §2.2. Nothing here looks into a body.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from urllib.parse import parse_qsl, unquote
 
 from pipeline.sandbox.call import Operation
 
-GONE = (404, "")
 PathValues = dict[str, str]
 
 
@@ -24,8 +26,12 @@ class Router:
     def find(
         self, method: str, raw_path: str
     ) -> tuple[Operation, PathValues] | tuple[None, list[str]]:
-        """Return the operation and the values in the path; or None and the methods the path does take."""
-        segments, methods = raw_path.split("/"), []
+        """Return the operation and the values in its path; or None and the methods the path takes.
+
+        A path that ends in / is that of the collection: what an empty id comes to (API.md §2.2).
+        """
+        segments = raw_path.removesuffix("/").split("/")
+        methods = []
         for template, operation in self._routes.get(len(segments), ()):
             values = _values(template, segments)
             if values is None:

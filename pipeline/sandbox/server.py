@@ -9,6 +9,7 @@ listens; everything else goes to standard error.
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import os
 import socket
@@ -20,7 +21,7 @@ from datetime import UTC, datetime
 import orjson
 import uvicorn
 
-from pipeline.sandbox import faults
+from pipeline.sandbox import fault_language
 from pipeline.sandbox.app import App
 from pipeline.sandbox.engine import Engine, Keys
 from pipeline.sandbox.operations import NAMES
@@ -32,6 +33,7 @@ MANAGEMENT_KEY_VARIABLE = "TALON_ONE_MANAGEMENT_KEY"
 DEFAULT_KEY = "sandbox"
 STOP_S = 2  # for requests that are in flight when it is told to stop
 BACKLOG = 2048
+GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def keys(environment: Mapping[str, str]) -> Keys:
 def build(settings: Settings, environment: Mapping[str, str]) -> App:
     """Return the application for *settings*. Raises ValueError for settings that make no sense."""
     engine = Engine(Switches(settings.options), keys(environment), settings.seed)
-    return App(engine, faults.parse(settings.faults, NAMES, settings.seed), _now)
+    return App(engine, fault_language.parse(settings.faults, NAMES, settings.seed), _now)
 
 
 def _now() -> float:
@@ -88,7 +90,7 @@ class _Server(uvicorn.Server):
             asyncio.get_running_loop().add_reader(0, self._parent_spoke)
 
     async def on_tick(self, counter: int) -> bool:
-        # A fork of the parent may hold the other end of our standard input; the parent's id cannot lie.
+        # A fork of the parent may hold the other end of standard input: its id tells as well.
         gone = self._child and os.getppid() != self._parent
         return gone or await super().on_tick(counter)
 
@@ -116,6 +118,8 @@ def serve(
 
     Raises ValueError for bad settings, OSError when the port is taken.
     """
+    # Millions of profiles without a cycle among them: looking for cycles cost half of the time.
+    gc.set_threshold(*GC_THRESHOLDS)
     app = build(settings, environment)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server(

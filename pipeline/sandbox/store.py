@@ -1,8 +1,8 @@
-"""The state of the imitated account: profiles, audiences, referrals, and what else the API keeps.
+"""The state of the imitated account: all that the API keeps.
 
-Everything is in memory and changed only by the functions in `operations/`, one request at a time, so
-nothing here waits or locks. This file knows nothing of HTTP, faults or error bodies. Ids are given
-out in order, so that the same requests in the same order make the same state.
+Everything is in memory and changed only by the functions in `operations/`, one request at a time:
+nothing here waits or locks. Ids and codes follow from the seed and the order of the requests: the
+same requests make the same state again. This file knows nothing of HTTP, faults or error bodies.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-Attributes = dict[str, Any]
-ACCOUNT_ID = 31  # of the examples in the official document
+Entity = dict[str, Any]
+ACCOUNT_ID, APPLICATION_ID, CAMPAIGN_ID = 31, 1, 1  # of an account that has one of each
+PROBES_MAX = 100_000  # codes tried for one referral before its pattern counts as exhausted
 
 
 def rfc3339(seconds: float) -> str:
     """Return *seconds* since the epoch as the API writes times: UTC, microseconds, Z."""
-    return (
-        datetime.fromtimestamp(seconds, UTC)
-        .isoformat(timespec="microseconds")
-        .replace("+00:00", "Z")
-    )
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class Profile:
@@ -43,11 +41,11 @@ class Profile:
         """Make the profile *integration_id*, the *number*th of the account, at *now*."""
         self.id, self.integration_id = number, integration_id
         self.created = self.last_activity = now
-        self.attributes: Attributes = {}
+        self.attributes: Entity = {}
         self.audiences: set[int] | None = None
         self.sales: tuple[int, float] = (0, 0.0)  # closed sessions, their total
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Entity:
         """Return the profile as the schema `CustomerProfile` has it."""
         return {
             "id": self.id,
@@ -68,25 +66,28 @@ class Profile:
 
 
 class Store:
-    """All state of the account. `now` is set by the caller before each request."""
+    """All state of the account. `now` and `number` are those of the request being applied."""
 
     def __init__(self, seed: int) -> None:
         """Start empty; *seed* decides the codes that are made up."""
-        self.seed = seed
-        self.now = 0.0
-        self.number = 0  # of the request that is being applied
+        self.seed, self.now, self.number = seed, 0.0, 0
         self.profiles: dict[str, Profile] = {}
-        self.audiences: dict[int, int] = {}  # members of each
-        self.referrals: dict[str, dict[str, Any]] = {}  # by code
-        self.referrals_of: dict[str, list[str]] = {}  # codes by advocate
-        self._ids = {
-            kind: itertools.count(1)
-            for kind in ("profile", "referral", "coupon", "session", "event")
-        }
+        self.audiences: dict[str, Entity] = {}
+        self.coupons: dict[str, Entity] = {}
+        self.referrals: dict[str, Entity] = {}
+        self.sessions: dict[str, Entity] = {}
+        self.events: dict[str, Entity] = {}
+        self.advanced_events: set[str] = set()
+        self.catalogs: dict[str, Entity] = {}
+        self.reservations: dict[str, dict[str, None]] = {}  # profiles by coupon, in order
+        self.coupons_of: dict[str, dict[str, None]] = {}  # coupons by profile
+        self.owned: dict[str, list[Entity]] = {}  # referrals, sessions, events by profile
+        self.erased: set[str] = set()
+        self._ids: dict[str, Iterator[int]] = {}
 
     def next_id(self, kind: str) -> int:
-        """Return the next free id of *kind*."""
-        return next(self._ids[kind])
+        """Return the next free id of *kind*, from 1."""
+        return next(self._ids.setdefault(kind, itertools.count(1)))
 
     def profile(self, integration_id: str) -> Profile:
         """Return the profile *integration_id*; make it when it is not there."""
@@ -96,48 +97,48 @@ class Store:
             self.profiles[integration_id] = profile
         return profile
 
+    def own(self, integration_id: str, entity: Entity) -> None:
+        """Note that *entity* refers to the profile *integration_id*."""
+        self.owned.setdefault(integration_id, []).append(entity)
+
+    def coupon(self, value: str) -> Entity:
+        """Return the coupon *value* as the schema `Coupon` has it; make it where it is missing."""
+        coupon = self.coupons.get(value)
+        if coupon is None:
+            coupon = self.coupons[value] = {
+                "id": self.next_id("coupon"),
+                "created": rfc3339(self.now),
+                "campaignId": CAMPAIGN_ID,
+                "value": value,
+                "usageLimit": 0,
+                "usageCounter": 0,
+                "reservationCounter": 0,
+                "reservation": True,
+                "isReservationMandatory": False,
+                "implicitlyReserved": False,
+                "attributes": {},
+            }
+        return coupon
+
+    def join(self, profile: Profile, audience_id: int) -> None:
+        """Put *profile* into the audience; nothing happens when it is there."""
+        if profile.audiences is None:
+            profile.audiences = set()
+        if audience_id in profile.audiences:
+            return
+        profile.audiences.add(audience_id)
+        new = {"id": audience_id, "name": f"Audience {audience_id}", "members": 0}
+        self.audiences.setdefault(str(audience_id), new)["members"] += 1
+
+    def leave(self, profile: Profile, audience_id: int) -> None:
+        """Take *profile* out of the audience; nothing happens when it is not there."""
+        if profile.audiences and audience_id in profile.audiences:
+            profile.audiences.discard(audience_id)
+            self.audiences[str(audience_id)]["members"] -= 1
+
     def random(self) -> random.Random:
         """Return the source of chance for the request that is being applied."""
         return random.Random(f"{self.seed}:{self.number}")
-
-    def counts(self) -> dict[str, int]:
-        """Return how many there are of each kind."""
-        return {
-            "profiles": len(self.profiles),
-            "audiences": len(self.audiences),
-            "memberships": sum(self.audiences.values()),
-            "referrals": len(self.referrals),
-        }
-
-    def kinds(self) -> tuple[str, ...]:
-        """Return the kinds that `held` can show."""
-        return ("profiles", "referrals")
-
-    def held(self, kind: str, keys: Iterable[str] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (key, value as JSON) of each of *keys* of *kind* that is there; of all when None."""
-        if kind == "profiles":
-            for key in list(self.profiles) if keys is None else keys:
-                if key in self.profiles:
-                    yield key, self.profiles[key].as_json()
-        else:
-            for key in list(self.referrals) if keys is None else keys:
-                if key in self.referrals:
-                    yield key, self.referrals[key]
-
-    def join(self, profile: Profile, audience: int) -> None:
-        """Put *profile* into *audience*; nothing happens when it is there."""
-        members = profile.audiences
-        if members is None:
-            members = profile.audiences = set()
-        if audience not in members:
-            members.add(audience)
-            self.audiences[audience] = self.audiences.get(audience, 0) + 1
-
-    def leave(self, profile: Profile, audience: int) -> None:
-        """Take *profile* out of *audience*; nothing happens when it is not there."""
-        if profile.audiences and audience in profile.audiences:
-            profile.audiences.discard(audience)
-            self.audiences[audience] -= 1
 
     def referral_codes(self, pattern: str, characters: str, count: int) -> list[str]:
         """Return *count* unused codes of *pattern*, `#` standing for one of *characters*.
@@ -157,11 +158,35 @@ class Store:
                 break
         return list(codes)
 
+    def held(self, kind: str, keys: Iterable[str] | None) -> Iterator[tuple[str, Entity]]:
+        """Yield (key, value as JSON) of those of *keys* that are there; of all when None."""
+        table = self.tables()[kind]
+        for key in list(table) if keys is None else keys:
+            if (value := table.get(key)) is not None:
+                yield key, value.as_json() if isinstance(value, Profile) else value
 
-PROBES_MAX = 100_000  # codes tried for one referral before its pattern counts as exhausted
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return what is held, by kind and key."""
+        return {
+            "profiles": self.profiles,
+            "audiences": self.audiences,
+            "coupons": self.coupons,
+            "referrals": self.referrals,
+            "sessions": self.sessions,
+            "events": self.events,
+            "catalogs": self.catalogs,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of each kind."""
+        counts = {kind: len(table) for kind, table in self.tables().items()}
+        counts["memberships"] = sum(audience["members"] for audience in self.audiences.values())
+        counts["reservations"] = sum(map(len, self.reservations.values()))
+        return counts
 
 
 def _spell(pattern: str, characters: str, index: int) -> str:
+    """Return the *index*th code of *pattern*."""
     letters = []
     for letter in pattern:
         if letter == "#":

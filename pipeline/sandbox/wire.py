@@ -1,7 +1,7 @@
 """The edge to uvicorn: a body read whole, an answer sent, a connection cut.
 
-ASGI cannot cut a connection, so `Protocol` hands its transport to the application. Nothing here knows
-what a request means.
+ASGI cannot cut a connection, so `Protocol` hands its transport to the application. Nothing here
+knows what a request means.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 BODY_BYTES_MAX = 64 << 20  # ten times the largest body that makes sense
+NO_CONTENT = 204
 SLOW_PARTS = 20  # pieces of an answer that trickles
 TRANSPORT = "pipeline.sandbox.transport"
 
@@ -30,7 +31,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Add the transport to the scope of the request that begins."""
         super().on_message_begin()
-        self.scope.setdefault("extensions", {})[TRANSPORT] = self.transport
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
 async def whole_body(receive: Receive) -> bytes | None:
@@ -88,13 +89,13 @@ def cut(scope: Scope) -> None:
 
 
 def _transport(scope: Scope) -> asyncio.Transport:
-    transport: asyncio.Transport = scope["extensions"][TRANSPORT]
+    transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
     return transport
 
 
 def _start(answer: Answer) -> dict[str, Any]:
     headers = list(answer.headers)
-    if answer.status != 204:
+    if answer.status != NO_CONTENT:
         headers.append((b"content-length", str(len(answer.body)).encode()))
         if answer.body and not any(name == b"content-type" for name, _ in headers):
             headers.append((b"content-type", b"application/json"))

@@ -2,9 +2,10 @@
 
     python tests/data/reduce_openapi.py DOCUMENT.yml > pipeline/sandbox/openapi.json
 
-Kept: the operations of KEPT with their parameters, bodies, answers, and the schemas that they reach.
-Dropped: prose, examples and titles. Nothing is mended and nothing is added: what the document does not
-say stands in `pipeline/sandbox/document.py`. Needs PyYAML, which nothing else here does.
+Kept: the operations of KEPT with their parameters, bodies, answers, and the schemas that they
+reach. Dropped: prose, examples and titles. Nothing is mended and nothing is added: what the
+document does not say stands in `pipeline/sandbox/document.py`. Needs PyYAML, which nothing else
+here does.
 """
 
 import json

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.sandbox.answers import Answer, Problem, Refused, read
+from pipeline.sandbox.answers import Answer, read
 from pipeline.sandbox.call import Account, Call, Operation
-
-PAGE_MAX = 1000
 
 
 def attributes(call: Call, account: Account) -> Answer:
     """Return one page of the declared attributes."""
-    for name, lowest, highest in (("pageSize", 1, PAGE_MAX), ("skip", 0, 1 << 31)):
-        value = call.query.get(name, "1")
-        if not value.isdigit() or not lowest <= int(value) <= highest:
-            details = f"{name} must be a whole number from {lowest} to {highest}"
-            raise Refused(
-                400, problems=[Problem(title="Invalid type", details=details, parameter=name)]
-            )
-    return read(account.catalogue.page(call.query))
+    return read(account.attributes(call.query))
 
 
 OPERATIONS = (

@@ -8,18 +8,18 @@ from pipeline.sandbox.call import Account, Call, Keys, Operation
 
 def update_memberships(call: Call, account: Account) -> Answer:
     """Add profiles to audiences and take them out, in order; an added profile is made."""
-    rows = (call.body or {}).get("data", ())
+    rows = call.body.get("data", ())
     unknown = [
         Problem(
             title="Unknown",
             details=f"Audience {row['audienceId']} does not exist",
-            path=("data", i, "audienceId"),
+            path=("data", index, "audienceId"),
         )
-        for i, row in enumerate(rows)
+        for index, row in enumerate(rows)
         if not account.switches.exists("audiences", row["audienceId"])
     ]
     if unknown:
-        raise Refused(404, "audience not found", unknown)
+        raise Refused(404, "Audience not found", unknown)
     store = account.store
     for row in rows:
         if row["action"] == "add":
@@ -30,8 +30,7 @@ def update_memberships(call: Call, account: Account) -> Answer:
 
 
 def _ids(call: Call) -> Keys:
-    rows = (call.body or {}).get("data", ())
-    return (("profile", [row["profileIntegrationId"] for row in rows]),)
+    return (("profile", [row["profileIntegrationId"] for row in call.body.get("data", ())]),)
 
 
 OPERATIONS = (

@@ -1,59 +1,102 @@
-"""Customer profiles: the bulk update, and what a profile owns (API.md §3.6, §3.12)."""
+"""Customer profiles: bulk and single updates, the inventory, erasure.
+
+API.md §3.5, §3.6, §3.11, §3.12.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from pipeline.sandbox.answers import Answer, Refused, read, stored
+from pipeline.sandbox.answers import Answer, Problem, Refused, read, stored
 from pipeline.sandbox.call import Account, Call, Keys, Operation
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pipeline.sandbox.store import Profile
+from pipeline.sandbox.operations import effects
+from pipeline.sandbox.store import Profile, Store
 
 
 def update_many(call: Call, account: Account) -> Answer:
     """Update or create each profile of the body, in order; the rule engine never runs."""
     store = account.store
     updated = []
-    for row in (call.body or {}).get("customerProfiles", ()):
+    for row in call.body.get("customerProfiles", ()):
         profile = store.profile(row["integrationId"])
-        if "attributes" in row:
-            merge(profile, row["attributes"], account)
+        if attributes := row.get("attributes"):
+            merge(profile, attributes, account)
         profile.last_activity = store.now
         updated.append(profile)
     if account.silent(call):
         return stored(204)
-    return stored(
-        200, {"integrationStates": [{"customerProfile": profile.as_json()} for profile in updated]}
-    )
+    states = [{"customerProfile": profile.as_json()} for profile in updated]
+    return stored(200, {"integrationStates": states})
+
+
+def update_one(call: Call, account: Account) -> Answer:
+    """Update or create one profile and its memberships; rules run, and count, when asked for.
+
+    `dry` only means something with `runRuleEngine=true`; then nothing is stored.
+    """
+    runs = call.flag("runRuleEngine")
+    content = call.body.get("responseContent", ())
+    if content and not runs:
+        details = "responseContent cannot be used when runRuleEngine is false"
+        raise Refused(400, problems=[Problem(title="Unusable", details=details, path=CONTENT)])
+    integration_id = call.path["integrationId"]
+    dry = runs and call.flag("dry")
+    profile = _copy(account.store, integration_id) if dry else account.store.profile(integration_id)
+    merge(profile, call.body.get("attributes", {}), account)
+    profile.last_activity = account.store.now
+    if not dry:
+        changes = call.body.get("audiencesChanges", {})
+        for audience in changes.get("adds", ()):
+            account.store.join(profile, audience)
+        for audience in changes.get("deletes", ()):
+            account.store.leave(profile, audience)
+    found = effects.none()
+    parts = {
+        "customerProfile": profile.as_json,
+        "event": lambda: effects.event(account, "talon_profile_updated", profile=integration_id),
+    }
+    body = {**found.as_json(), **effects.content(content, parts)}
+    return Answer(status=200, body=read(body).body, stored=not dry)
+
+
+CONTENT = ("responseContent",)
+
+
+def _copy(store: Store, integration_id: str) -> Profile:
+    """Return a copy of a profile that is not stored, for a dry run."""
+    known = store.profiles.get(integration_id)
+    profile = Profile(integration_id, known.id if known else 0, store.now)
+    if known:
+        profile.attributes, profile.created = dict(known.attributes), known.created
+        profile.audiences, profile.sales = known.audiences, known.sales
+    return profile
 
 
 def merge(profile: Profile, attributes: Mapping[str, Any], account: Account) -> None:
     """Put *attributes* into *profile* as the switches `merge` and `null` say."""
+    if account.store.erased:
+        account.store.erased.discard(profile.integration_id)
     if account.switches["merge"] == "replace":
         profile.attributes = {}
+    profile.attributes.update(attributes)
     if None in attributes.values() and account.switches["null"] == "unset":
-        profile.attributes.update(attributes)
         for name in [name for name, value in attributes.items() if value is None]:
             del profile.attributes[name]
-    else:
-        profile.attributes.update(attributes)
 
 
 def inventory(call: Call, account: Account) -> Answer:
-    """Return what belongs to one profile: only what was asked for (API.md §3.6)."""
-    store = account.store
-    integration_id = call.path["integrationId"]
-    profile = store.profiles.get(integration_id)
-    if profile is None:
-        raise Refused(404, f"customer profile {integration_id!r} was not found")
-    codes = store.referrals_of.get(integration_id, ())
-    parts: dict[str, Any] = {
+    """Return what belongs to one profile: only what was asked for."""
+    store, integration_id = account.store, call.path["integrationId"]
+    profile = _known(store, integration_id)
+    owned = store.owned.get(integration_id, ())
+    parts: dict[str, Callable[[], Any]] = {
         "profile": profile.as_json,
-        "referrals": lambda: [{**store.referrals[code], "referredCustomers": []} for code in codes],
-        "coupons": list,
+        "referrals": lambda: [_referral(entity) for entity in owned if "code" in entity],
+        "coupons": lambda: [
+            {**store.coupon(value), "profileRedemptionCount": 0, "state": "active"}
+            for value in store.coupons_of.get(integration_id, ())
+        ],
         "loyalty": lambda: {"cards": [], "programs": {}},
         "giveaways": list,
         "achievements": list,
@@ -61,9 +104,38 @@ def inventory(call: Call, account: Account) -> Answer:
     return read({name: part() for name, part in parts.items() if call.flag(name)})
 
 
-def _ids(call: Call) -> Keys:
-    rows = (call.body or {}).get("customerProfiles", ())
-    return (("profile", [row["integrationId"] for row in rows]),)
+def _referral(referral: Mapping[str, Any]) -> dict[str, Any]:
+    return {"referredCustomers": [], **referral}
+
+
+def erase(call: Call, account: Account) -> Answer:
+    """Empty the attributes of a profile and of all that refers to it; the profile itself stays."""
+    store, integration_id = account.store, call.path["integrationId"]
+    profile = _known(store, integration_id)
+    if integration_id in store.erased and account.switches["second-erasure"] == "404":
+        raise Refused(404, f"The data of customer profile {integration_id!r} is erased already")
+    profile.attributes = {}
+    for entity in store.owned.get(integration_id, ()):
+        entity["attributes"] = {}
+        for line in entity.get("cartItems", ()):
+            line.pop("attributes", None)
+    store.erased.add(integration_id)
+    return stored(204)
+
+
+def _known(store: Store, integration_id: str) -> Profile:
+    profile = store.profiles.get(integration_id)
+    if profile is None:
+        raise Refused(404, f"Customer profile {integration_id!r} was not found")
+    return profile
+
+
+def _in_path(call: Call) -> Keys:
+    return (("profile", [call.path["integrationId"]]),)
+
+
+def _in_body(call: Call) -> Keys:
+    return (("profile", [row["integrationId"] for row in call.body.get("customerProfiles", ())]),)
 
 
 OPERATIONS = (
@@ -72,9 +144,19 @@ OPERATIONS = (
         method="PUT",
         path="/v2/customer_profiles",
         act=update_many,
-        keys=_ids,
+        keys=_in_body,
         aliases=("profiles",),
         rows="customerProfiles",
+        idempotent=True,
+    ),
+    Operation(  # API.md §3.11
+        name="updateCustomerProfileV2",
+        method="PUT",
+        path="/v2/customer_profiles/{integrationId}",
+        act=update_one,
+        keys=_in_path,
+        aliases=("profiles-one-by-one",),
+        lanes=True,
         idempotent=True,
     ),
     Operation(  # API.md §3.6
@@ -82,7 +164,15 @@ OPERATIONS = (
         method="GET",
         path="/v1/customer_profiles/{integrationId}/inventory",
         act=inventory,
-        keys=lambda call: (("profile", (call.path["integrationId"],)),),
+        keys=_in_path,
         aliases=("inventories",),
+    ),
+    Operation(  # API.md §3.5
+        name="deleteCustomerData",
+        method="DELETE",
+        path="/v1/customer_data/{integrationId}",
+        act=erase,
+        keys=_in_path,
+        aliases=("erasures",),
     ),
 )

@@ -1,0 +1,94 @@
+"""The state on disk: every request that changed the account, in order, in one file.
+
+A start with the same folder applies them again; ids and codes follow from the order, so the
+account is the same. What was answered survives the end of this process, not a power cut: nothing
+is fsynced. This file knows bytes and numbers, nothing of what a request means.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+NAME = "journal"
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """One request that changed the account. `bad` are the rows that were left out."""
+
+    number: int
+    now: float
+    method: str
+    path: str
+    query: str
+    key: str
+    bad: tuple[int, ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The switches and the seed from here on."""
+
+    switches: Mapping[str, str]
+    seed: int
+
+
+class Journal:
+    """The file in *folder*; one process at a time has it."""
+
+    def __init__(self, folder: str) -> None:
+        """Open or make the journal. Raises ValueError when another sandbox has it, OSError."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path / NAME
+        self._file: IO[bytes] = self._path.open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder}: another sandbox is using this folder") from error
+
+    def read(self) -> Iterator[Applied | Started]:
+        """Yield what is there, in order. A last line that was cut short is taken off the file."""
+        self._file.seek(0)
+        good = 0
+        for line in self._file:
+            try:
+                head = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                break
+            body = self._file.read(head.pop("size"))
+            if len(body) < head.pop("length"):
+                break
+            good = self._file.tell()
+            yield _read_one(head, body[:-1], self._path)
+        self._file.truncate(good)
+        self._file.seek(good)
+
+    def write(self, event: Applied | Started) -> None:
+        """Append *event*; it is with the operating system when this returns."""
+        head = {"version": VERSION, **asdict(event)}
+        body = head.pop("body", b"") + b"\n"
+        head["size"] = head["length"] = len(body)
+        self._file.write(orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) + body)
+        self._file.flush()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._file.truncate(0)
+        self._file.seek(0)
+
+
+def _read_one(head: dict[str, Any], body: bytes, path: Path) -> Applied | Started:
+    if head.pop("version") != VERSION:
+        raise ValueError(f"{path}: written by another version of the sandbox; start a new folder")
+    if "seed" in head:
+        return Started(**head)
+    return Applied(**{**head, "bad": tuple(head["bad"])}, body=body)
