@@ -21,7 +21,7 @@ from pipeline.model import LINE, ROW
 from pipeline.stages.source.block import RAW_LENGTH_MAX, Block
 from pipeline.stages.source.numbering import Numbering, Place, newlines_in
 from pipeline.stages.source.stored import Stored, reading
-from pipeline.stages.source.text import MARK, READ_BYTES, Text, count_lines
+from pipeline.stages.source.text import MARK, NUL, READ_BYTES, Text, count_lines
 
 BLOCK_BYTES = 1 << 20
 """FINDINGS: larger blocks cost memory (4 MiB: 308 MB instead of 136) and save no time."""
@@ -30,7 +30,7 @@ LONG_ROW_BYTES = 8 << 20
 HEADER_BYTES_MAX = READ_BYTES
 
 _LINE_END = r"\r\n|\r|\n"
-_LAST_LINE = "\0end of the file\0"
+_LAST_LINE = "\U0001fffeend of the file\U0001fffe"
 _BLANK = "blank line"
 _NEVER_CLOSED = "a quote is never closed and swallows the rest of the file"
 
@@ -137,6 +137,8 @@ class CsvFile:
 
     def _block(self, batch: pa.RecordBatch, numbering: Numbering, text: Text) -> Block:
         frame = pl.DataFrame(batch)
+        if text.has_nul:
+            frame = frame.with_columns(pl.all().str.replace_all(NUL, "\0", literal=True))
         placed, broken = numbering.number(_newlines_inside(batch, frame))
         faults = self._faults(batch, frame, text)
         if faults:
@@ -240,7 +242,6 @@ def open_csv(stored: Stored, options: CsvOptions, *, block_bytes: int = BLOCK_BY
     """Read the header of *stored*. Raises InputError if it names no columns that can be used."""
     with reading(stored.name), Text(stored, options) as text:
         start = text.read(HEADER_BYTES_MAX)
-        damaged = text.damaged
     if not start:
         raise InputError(
             f"{stored.name} is empty", hint="it has not even a header: export it again"
@@ -248,11 +249,6 @@ def open_csv(stored: Stored, options: CsvOptions, *, block_bytes: int = BLOCK_BY
     if not options.header:
         names, lines = options.column_names, 0
     else:
-        if damaged and MARK.encode() in start.splitlines()[0]:
-            raise InputError(
-                f"{stored.name}: its header is not valid {options.encoding.upper()}",
-                hint="name the encoding of the file: encoding = … under [csv]",
-            )
         names, lines = _header(stored.name, start.decode(errors="ignore"), options)
     _check_names(stored.name, names)
     return CsvFile(
@@ -283,6 +279,11 @@ def _header(file: str, start: str, options: CsvOptions) -> tuple[tuple[str, ...]
 
 
 def _check_names(file: str, names: tuple[str, ...]) -> None:
+    if any(MARK in name or NUL in name for name in names):
+        raise InputError(
+            f"{file}: its header is in another encoding",
+            hint="name it: encoding = … under [csv], for instance latin-1, cp1252 or utf-16",
+        )
     nameless = [str(index) for index, name in enumerate(names, 1) if not name.strip()]
     if nameless or not names:
         raise InputError(

@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from pipeline.model import LINE, ROW
 from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, Block
 from pipeline.stages.source.stored import Stored, reading
-from pipeline.stages.source.text import MARK, Text
+from pipeline.stages.source.text import MARK, NUL, Text
 
 BLOCK_BYTES = 1 << 20
 LINE_BYTES_MAX = 8 << 20
@@ -99,7 +99,7 @@ def _parsed(
     lines: bytes, schema: dict[str, pl.DataType] | None
 ) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
     """Return the rows of *lines*, and (index from 1, reason, text) of those that are none."""
-    if MARK.encode() not in lines:
+    if MARK.encode() not in lines and NUL.encode() not in lines:
         try:
             frame = _read(lines, schema)
         except pl.exceptions.PolarsError:
@@ -110,7 +110,7 @@ def _parsed(
     good, broken = [], []
     for index, line in enumerate(lines.decode().split("\n")[:-1], 1):
         if reason := _fault(line):
-            raw = line[:RAW_LENGTH_MAX].replace(MARK, "\ufffd")
+            raw = line[:RAW_LENGTH_MAX].replace(MARK, "\ufffd").replace(NUL, "\0")
             broken.append((index, reason, raw))
         else:
             good.append(line)
@@ -129,6 +129,8 @@ def _fault(line: str) -> str:
         return "blank line"
     if MARK in line:
         return "not valid UTF-8"
+    if NUL in line:
+        return "not JSON: a NUL byte"
     try:
         value = json.loads(line)
     except ValueError as error:

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.model import LINE, ROW
 from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, nothing_broken
-from pipeline.stages.source.text import MARK
+from pipeline.stages.source.text import MARK, NUL
 
 _LOST_SCHEMA = {ROW: pl.UInt64, "newlines": pl.UInt64, "reason": pl.String, "raw": pl.String}
 
@@ -34,7 +34,7 @@ class Numbering:
 
     def lose(self, row: int, text: str, reason: str) -> None:
         """Note that *row* broke; *text* is all that stood there. To be told in ascending order."""
-        raw = text[: 2 * RAW_LENGTH_MAX].replace(MARK, "\ufffd")[:RAW_LENGTH_MAX]
+        raw = text[: 2 * RAW_LENGTH_MAX].replace(MARK, "\ufffd").replace(NUL, "\0")[:RAW_LENGTH_MAX]
         self._lost.append((row, newlines_in(text), reason, raw))
 
     def number(self, newlines: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,7 +1,7 @@
 """The bytes of a text file as valid UTF-8: decompressed, decoded, without a byte order mark.
 
 What cannot be decoded becomes MARK, so that whoever cuts the text into rows can name the row and
-the column.  Knows bytes and lines; never rows.
+the column; a NUL becomes NUL until it was cut.  Knows bytes and lines; never rows.
 """
 
 import codecs
@@ -20,6 +20,8 @@ from pipeline.stages.source.stored import Stored, reading
 MARK = "\U0010ffff"
 """Stands where a byte could not be decoded. A noncharacter, "never to be interchanged" (Unicode
 23.7): a file that really has it is treated as if those four bytes were damaged."""
+NUL = "\U0010fffe"
+"""Stands where a NUL was; another noncharacter."""
 LINE_END = re.compile(rb"\r\n|\r|\n")
 READ_BYTES = 1 << 20
 
@@ -66,9 +68,10 @@ def count_lines(text: bytes) -> int:
 
 
 class Text(io.RawIOBase):
-    r"""A stream of valid UTF-8 that never ends a `read` between \r and \n.
+    r"""A stream of valid UTF-8 that holds no NUL and never ends a `read` between \r and \n.
 
-    pyarrow 26 drops the \n of a quoted \r\n that a block boundary cuts in two.
+    pyarrow 26 drops the \n of a quoted \r\n that a block boundary cuts in two; and it overlooks a
+    quote or a delimiter that follows a NUL, once in a while (test_csv_properties has found both).
     """
 
     def __init__(self, stored: Stored, options: CsvOptions, *, end: bytes = b"") -> None:
@@ -83,6 +86,8 @@ class Text(io.RawIOBase):
             ) from error
         self.damaged = False
         """Whether MARK was read."""
+        self.has_nul = False
+        """Whether NUL was read."""
         self.ended = False
         """Whether everything was read, but for what `read` still holds."""
         self._file, self._content = decompressed(stored, options.compression)
@@ -114,7 +119,7 @@ class Text(io.RawIOBase):
         while not self.ended and len(self._ready) < size:
             self._ready += self._decoded(self._content.read(size - len(self._ready)))
         text = self._ready[:size]
-        if text.endswith(b"\r") and len(text) > 1:
+        if text.endswith(b"\r") and 1 < len(text) < len(self._ready):
             text = text[:-1]
         self._ready = self._ready[len(text) :]
         return text
@@ -144,6 +149,9 @@ class Text(io.RawIOBase):
             text = text.removeprefix(_BOM)
         encoded = text.encode(errors=_DAMAGED)
         self.damaged = self.damaged or _MARK_BYTES in encoded
+        if b"\0" in encoded:
+            self.has_nul = True
+            encoded = encoded.replace(b"\0", NUL.encode())
         self._last = encoded[-1:] or self._last
         if content:
             return encoded
