@@ -45,7 +45,7 @@ class App:
     def __init__(self, engine: Engine, plan: Plan, now: Callable[[], float]) -> None:
         """Serve the account of *engine* with the faults of *plan*; *now* tells the seconds."""
         self.engine, self.plan, self.forward_s = engine, plan, 0.0
-        self._now = now
+        self._now, self._body_bytes_max = now, engine.switches.number("body-bytes-max")
         self._lanes, self.overlaps = Lanes(), Overlaps()
         self._control = Control(self)
 
@@ -56,7 +56,12 @@ class App:
 
     async def __call__(self, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
         """Serve one request. A body that ends before its Content-Length is dropped, unanswered."""
-        body = await wire.whole_body(receive)
+        try:
+            body = await wire.whole_body(receive, self._body_bytes_max)
+        except wire.BodyTooLargeError:
+            refused = Refused(413, "The request body is too large")
+            await wire.send_answer(send, self.engine.refuse(refused, None))
+            return
         if body is None:
             self.engine.tally.dropped += 1
             wire.cut(scope)

@@ -1,8 +1,7 @@
 """What the API leaves undocumented, and what an account decides, each a switch with a default.
 
 One table, `SWITCHES`, is the whole list: `pipeline sandbox --help`, the command line and `Embedded`
-are made from it. Numbers such as §11.4 are those of API.md. This file knows nothing of requests or
-state.
+are made from it. This file knows nothing of requests or state.
 """
 
 from collections.abc import Mapping
@@ -40,32 +39,32 @@ SWITCHES = (
     _text("catalogs", ANY, "`any`, or the ids that exist; others are 404"),
     _text("event-types", ANY, "`any`, or the event types that exist; others are 400"),
     _choice("effects", "none sample", "of rules: none, or per closed session a coupon and a code"),
-    # The undocumented.
+    # The undocumented: API.md §11.1 to §11.10 in that order, then what came up since.
     _choice(
         "bulk-refusal",
         "whole partial",
-        "a bad row in a bulk request: nothing is stored, or its neighbours are; still 400 (§11.1)",
+        "a bad row in a bulk request: nothing is stored, or its neighbours are; still 400",
     ),
     _choice(
         "pointers",
         "indexed relative none",
-        "errors of bulk bodies point at the row, into the row without its number, nowhere (§11.2)",
+        "errors of bulk bodies point at the row, into the row without its number, nowhere",
     ),
-    _choice("errors-listed", "all first", "how many errors an answer lists (§11.2)"),
-    _choice("too-many", "400 413", "more than 1000 rows (§11.3)"),
-    _choice("duplicates", "accept refuse", "one key twice in a request: in order, or 400 (§11.4)"),
+    _choice("errors-listed", "all first", "how many errors an answer lists"),
+    _choice("too-many", "400 413", "more than 1000 rows"),
+    _choice("duplicates", "accept refuse", "one key twice in a request: in order, or 400"),
     _choice(
         "unknown-profiles",
         "create refuse",
-        "a reservation or a referral for an unknown profile makes it, or is refused (§11.5)",
+        "a reservation or a referral for an unknown profile makes it, or is refused",
     ),
-    _choice("null", "unset keep refuse", "an attribute that is null: removed, kept, 400 (§11.6)"),
-    _choice("merge", "merge replace", "attributes of a profile not sent: kept, dropped (§11.6)"),
-    _choice("silent", "yes no", "what is meant where `silent` is not sent (§11.7)"),
-    _choice("key-reuse", "422 400 apply", "an idempotency key with other bytes (§11.8)"),
-    _choice("key-errors", "forget keep", "error answers under an idempotency key (§11.8)"),
-    _choice("second-erasure", "204 404", "erasing the same profile again (§11.9)"),
-    _choice("v1", "served gone", "the three V1 routes (§11.10)"),
+    _choice("null", "unset keep refuse", "an attribute that is null: removed, kept, 400"),
+    _choice("merge", "merge replace", "attributes of a profile not sent: kept, dropped"),
+    _choice("silent", "yes no", "what is meant where `silent` is not sent"),
+    _choice("key-reuse", "422 400 apply", "an idempotency key with other bytes"),
+    _choice("key-errors", "forget keep", "error answers under an idempotency key"),
+    _choice("second-erasure", "204 404", "erasing the same profile again"),
+    _choice("v1", "served gone", "the three V1 routes"),
     _choice(
         "late-updates",
         "refuse ignore",
@@ -81,9 +80,10 @@ SWITCHES = (
         "shuffled kept",
         "order of the referrals in an answer: nobody promises that of the request",
     ),
-    _choice("bearer", "refused accepted", "`Bearer` on updateCustomerProfileAudiences (§2.1)"),
+    _choice("bearer", "refused accepted", "`Bearer` on updateCustomerProfileAudiences"),
     # The server.
     _choice("validate", "full light", "bulk profiles: schema and attributes, or shape and ids"),
+    _text("body-bytes-max", "67108864", "a larger request body is 413; nobody documents a limit"),
     _text("requests-kept", "1000", "how many requests /_sandbox/requests remembers"),
     _text("data", "", "FOLDER that keeps the state over restarts"),
 )

@@ -19,7 +19,6 @@ from pipeline.sandbox.answers import Answer
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-BODY_BYTES_MAX = 64 << 20  # ten times the largest body that makes sense
 NO_CONTENT = 204
 SLOW_PARTS = 20  # pieces of an answer that trickles
 TRANSPORT = "pipeline.sandbox.transport"
@@ -34,8 +33,15 @@ class Protocol(HttpToolsProtocol):
         self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
-async def whole_body(receive: Receive) -> bytes | None:
-    """Return the body; None when the connection ended before all of its Content-Length had come."""
+class BodyTooLargeError(Exception):
+    """Raised for a body beyond the limit, when all of it has come and been thrown away."""
+
+
+async def whole_body(receive: Receive, bytes_max: int) -> bytes | None:
+    """Return the body; None when the connection ended before all of its Content-Length had come.
+
+    Raises BodyTooLargeError.
+    """
     parts: list[bytes] = []
     size = 0
     while True:
@@ -44,11 +50,14 @@ async def whole_body(receive: Receive) -> bytes | None:
             return None
         if part := message.get("body"):
             size += len(part)
-            if size > BODY_BYTES_MAX:
-                return None
             parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+            if size > bytes_max:
+                parts.clear()
+        if message.get("more_body"):
+            continue
+        if size > bytes_max:
+            raise BodyTooLargeError
+        return b"".join(parts)
 
 
 async def send_answer(send: Send, answer: Answer, *, slow_s: float = 0.0) -> None:

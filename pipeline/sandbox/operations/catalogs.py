@@ -1,4 +1,4 @@
-"""Cart article catalogs (API.md §6, syncCatalog): one type of action in a request, each SKU once."""
+"""Cart item catalogs: one type of action in a request, each SKU once (API.md §6, syncCatalog)."""
 
 from __future__ import annotations
 
