@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.config.hints import closest
-from pipeline.config.job import Column
+from pipeline.config.job import Column, JsonValue
 from pipeline.errors import JobError
 from pipeline.operations import Field, Kind, Operation
 from pipeline.stages.mapping import limits, native, sql, times
@@ -132,7 +132,8 @@ def compile_target(wish: Wish, source: Source) -> Target:
     field, column = wish.field, wish.column
     cell, dtype, origin = _cell(column, source)
     free = field.is_family and field.kind is Kind.JSON  # then a member is of any type
-    kind = column.type or (native.natural(dtype) if free else field.kind)
+    fitting = native.natural(dtype) if column.value is None else natural(column.value)
+    kind = column.type or (fitting if free else field.kind)
     faults = limits.faults(field, column, kind)
     if kind is not field.kind and not free:
         faults.append(f'it is of type "{field.kind}" in the API, not "{kind}"')
@@ -165,13 +166,26 @@ def _cell(column: Column, source: Source) -> tuple[pl.Expr, pl.DataType, str]:
             raise ValueError(f"{origin}: {refused}") from refused
         return (_valued(cell, source) if dtype == pl.String else cell), dtype, origin
     if column.value is not None:
-        value = column.value
-        literal = pl.Series([json.dumps(value) if isinstance(value, dict) else value])
-        return pl.lit(literal).first(), literal.dtype, "a constant"
+        return pl.lit(written(column.value)), pl.String(), "a constant"
     name = column.column or column.field
     if name not in source.columns:
         raise ValueError(f'the source has no column "{name}"{closest(name, source.columns)}')
     return pl.col(name), source.columns[name], "" if name == column.field else f'column "{name}"'
+
+
+def written(value: JsonValue) -> str:
+    """Return a constant as a cell of a text file would have it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def natural(value: JsonValue) -> Kind:
+    """Return the kind of a constant that nobody gave one."""
+    if isinstance(value, list):
+        kinds = {natural(one) for one in value}
+        kinds = {Kind.NUMBER} if kinds == {Kind.INTEGER, Kind.NUMBER} else kinds
+        return native.LISTS.get(kinds.pop(), Kind.JSON) if len(kinds) == 1 else Kind.JSON
+    kinds_of = {str: Kind.STRING, bool: Kind.BOOLEAN, int: Kind.INTEGER, float: Kind.NUMBER}
+    return kinds_of.get(type(value), Kind.JSON)
 
 
 def _present(targets: Sequence[Target], source: Source) -> tuple[pl.Expr, ...]:

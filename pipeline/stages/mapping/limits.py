@@ -4,6 +4,7 @@ Data in, data out: no frames but to try a pattern.
 """
 
 import dataclasses
+from math import isfinite
 from typing import TypeVar
 
 import polars as pl
@@ -13,6 +14,7 @@ from pipeline.operations import Field, Kind
 from pipeline.stages.mapping.reading import ELEMENTS
 
 Number = TypeVar("Number", int, float)
+INT64_END = 2**63
 NUMERIC = (Kind.INTEGER, Kind.NUMBER)
 
 
@@ -48,12 +50,13 @@ def faults(field: Field, column: Column, kind: Kind) -> list[str]:
         found.append(f'length_max and pattern are for strings, and this is of type "{kind}"')
     if one not in NUMERIC and (column.minimum is not None or column.maximum is not None):
         found.append(f'min and max are for numbers, and this is of type "{kind}"')
-    if one not in (Kind.TIME, *NUMERIC, Kind.STRING, Kind.BOOLEAN) and column.one_of:
+    if one is Kind.JSON and column.one_of:
         found.append(f'one_of is not for type "{kind}"')
     if one is not Kind.TIME and column.format is not None:
         found.append(f'format is for type "time", and this is of type "{kind}"')
     if one in NUMERIC:
-        found += [f'one_of: "{c}" is not a number' for c in choices(column) if not _is_number(c)]
+        strange = [c for c in choices(column) if not _is_of(c, one)]
+        found += [f'one_of: "{c}" is not of type "{one}"' for c in strange]
     strange = [c for c in choices(column) if field.choices and c not in field.choices]
     found += [f'one_of: the API takes {", ".join(field.choices)}, not "{c}"' for c in strange]
     if column.pattern is not None:
@@ -71,12 +74,11 @@ def _pattern_faults(field: Field, pattern: str) -> list[str]:
     return []
 
 
-def _is_number(text: str) -> bool:
+def _is_of(text: str, kind: Kind) -> bool:
     try:
-        float(text)
+        return abs(int(text)) < INT64_END if kind is Kind.INTEGER else isfinite(float(text))
     except ValueError:
         return False
-    return True
 
 
 def _least(*limits: Number | None) -> Number | None:

@@ -17,8 +17,8 @@ from pipeline.stages.mapping.reading import ELEMENTS, Reading
 # Two hexadecimal digits a byte: the shape of UTF-8 (RFC 3629), no surrogates, nothing overlong.
 _NEXT = "[89ab]."
 UTF8_HEX = (
-    rf"^(?:[0-7].|(?:c[2-9a-f]|d.){_NEXT}|e0[ab].{_NEXT}|e[1-9abcef].(?:{_NEXT}){{2}}"
-    rf"|ed[89].{_NEXT}|f0[9ab].(?:{_NEXT}){{2}}|f[123].(?:{_NEXT}){{3}}|f48.(?:{_NEXT}){{2}})*$"
+    rf"^(?:[0-7].|(?:c[2-9a-f]|d.){_NEXT}|e0[ab].{_NEXT}|e[1-9abcef](?:{_NEXT}){{2}}"
+    rf"|ed[89].{_NEXT}|f0[9ab].(?:{_NEXT}){{2}}|f[123](?:{_NEXT}){{3}}|f48.(?:{_NEXT}){{2}})*$"
 )
 LISTS = {kind: of for of, kind in ELEMENTS.items()}
 
@@ -60,9 +60,12 @@ def read(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
 
 
 def utf8(cell: pl.Expr) -> pl.Expr:
-    """Read bytes as UTF-8, null where they are not; a cast would end the frame at the first."""
+    """Read bytes as UTF-8, null where they are not.
+
+    The cast alone would end the frame at the first of those, even where it is masked by a null.
+    """
     valid = cell.bin.encode("hex").str.contains(UTF8_HEX)
-    return pl.when(valid).then(cell).cast(pl.String)
+    return pl.when(valid).then(pl.when(valid).then(cell).otherwise(pl.lit(b"")).cast(pl.String))
 
 
 def string(cell: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -21,8 +21,7 @@ UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 LISTS = {Kind.STRINGS, Kind.INTEGERS, Kind.NUMBERS, Kind.TIMES}
 STRINGS = {Kind.STRING, Kind.STRINGS}
-NUMBERS = {Kind.INTEGER, Kind.INTEGERS, Kind.NUMBER, Kind.NUMBERS}
-BOOLEANS = {Kind.BOOLEAN}
+INTEGERS, NUMBERS = {Kind.INTEGER, Kind.INTEGERS}, {Kind.NUMBER, Kind.NUMBERS}
 
 Test: TypeAlias = Callable[[pl.Expr], pl.Expr]
 
@@ -57,7 +56,7 @@ def rules(field: Field, *, origin: str = "", expects: str = "") -> tuple[Check, 
         empty = (value == "") if field.kind is Kind.STRING else pl.lit(False)
         checks.append((cell.is_null() | empty, pl.lit(f"{name}: is empty")))
     for test, words in _tests(field):
-        bad = value.list.eval(test(pl.element())).list.any() if _is_list(field) else test(value)
+        bad = value.list.eval(test(pl.element())).list.any() if field.kind in LISTS else test(value)
         checks.append((bad, _shown(cell, name) + pl.lit(f" {words}")))
     if field.elements_max is not None:
         many = value.list.len() > field.elements_max
@@ -70,12 +69,12 @@ def _tests(field: Field) -> Iterator[tuple[Test, str]]:
     if field.kind in STRINGS:
         yield lambda v: v.str.contains(CONTROL), "has a control character"
         yield from _lengths(field)
-    if field.kind in NUMBERS:
+    if field.kind in INTEGERS | NUMBERS:
         low, high = field.minimum, field.maximum
         if low is not None:
-            yield lambda v: v < low, f"is less than {low:g}"
+            yield lambda v: v < low, f"is less than {low:.15g}"
         if high is not None:
-            yield lambda v: v > high, f"is more than {high:g}"
+            yield lambda v: v > high, f"is more than {high:.15g}"
     if field.choices:
         allowed = _choices(field)
         yield lambda v: ~v.is_in(allowed), f"is not one of {_cut(', '.join(field.choices))}"
@@ -85,14 +84,16 @@ def _tests(field: Field) -> Iterator[tuple[Test, str]]:
 
 def _lengths(field: Field) -> Iterator[tuple[Test, str]]:
     least, most = field.length_min, field.length_max
-    if least is not None:
-        yield lambda v: v.str.len_chars() < least, f"is shorter than {least} characters"
+    if least is not None and not (least == 1 and field.required):  # "is empty" says that already
+        yield lambda v: v.str.len_chars() < least, f"is shorter than {_characters(least)}"
     if most is not None:
-        yield lambda v: v.str.len_chars() > most, f"is longer than {most} characters"
+        yield lambda v: v.str.len_chars() > most, f"is longer than {_characters(most)}"
 
 
 def _choices(field: Field) -> list[str] | list[int] | list[float] | list[bool]:
     """Return the choices in the type of the values."""
+    if field.kind in INTEGERS:
+        return [int(choice) for choice in field.choices]
     if field.kind in NUMBERS:
         return [float(choice) for choice in field.choices]
     if field.kind is Kind.BOOLEAN:
@@ -129,8 +130,8 @@ def _misread(field: Field, cell: pl.Expr, expects: str) -> pl.Expr:
     )
 
 
-def _is_list(field: Field) -> bool:
-    return field.kind in LISTS
+def _characters(count: int) -> str:
+    return f"{count} character{'' if count == 1 else 's'}"
 
 
 def _cut(text: str) -> str:
