@@ -122,14 +122,14 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     """Make one request; return what to record of it, or None when it was not sent at all."""
     operation, ports = delivery.operation, delivery.ports
     request = draft.request or await ports.encode(operation, draft.frame)
-    digest = hashlib.blake2b(request.body or b"", digest_size=16).hexdigest()
+    digest = hashlib.sha256(request.body or b"").hexdigest()
     doubt = doubt_of(draft, operation.repeat, now=ports.clock.now(), digest=digest)
     if doubt:
         return in_doubt(draft, doubt)
 
     def key_for(generation: int) -> str:
         name = f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}/{generation}"
-        key = uuid.UUID(bytes=hashlib.blake2b(name.encode(), digest_size=16).digest())
+        key = uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16])
         return str(key) if operation.idempotency_key else ""
 
     line = draft.line or RequestLine(positions=draft.positions, state=State.PENDING)
