@@ -248,6 +248,11 @@ def open_csv(stored: Stored, options: CsvOptions, *, block_bytes: int = BLOCK_BY
         )
     if not options.header:
         names, lines = options.column_names, 0
+        if not names:
+            raise InputError(
+                f"{stored.name}: no name for any column",
+                hint="header is false, so set column_names under [csv] too",
+            )
     else:
         names, lines = _header(stored.name, start.decode(errors="ignore"), options)
     _check_names(stored.name, names)
@@ -285,9 +290,9 @@ def _check_names(file: str, names: tuple[str, ...]) -> None:
             hint="name it: encoding = … under [csv], for instance latin-1, cp1252 or utf-16",
         )
     nameless = [str(index) for index, name in enumerate(names, 1) if not name.strip()]
-    if nameless or not names:
+    if nameless:
         raise InputError(
-            f"{file}: no name for column {', '.join(nameless) or 1}",
+            f"{file}: no name for column {', '.join(nameless)}",
             hint="mend the header, or set header = false and column_names under [csv]",
         )
     repeated = sorted({name for name in names if names.count(name) > 1})

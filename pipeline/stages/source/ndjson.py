@@ -132,7 +132,10 @@ def _fault(line: str) -> str:
     if NUL in line:
         return "not JSON: a NUL byte"
     try:
-        value = json.loads(line)
-    except ValueError as error:
-        return f"not JSON: {error}"
-    return "" if isinstance(value, dict) else "not a JSON object"
+        value = json.loads(line)  # says what is wrong, and where in the line
+        if isinstance(value, dict):
+            _read(line.encode(), None)  # NaN, half a surrogate: not everything pleases both
+            return ""
+    except (ValueError, RecursionError, pl.exceptions.PolarsError) as error:
+        return f"not JSON: {str(error).splitlines()[0]}"
+    return "not a JSON object"
