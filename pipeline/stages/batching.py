@@ -19,8 +19,9 @@ import polars as pl
 from pipeline.operations import Operation, Place
 
 ROWS_MAX = 1000
-POOL_ROWS_MAX = 600_000
-"""500 groups that fill at the same pace hold 500,000 rows just before their first batches."""
+POOL_ROWS_MAX = 500_000
+"""500 groups that fill at the same pace hold that many rows just before their first batches are
+full. Measured on 5 million rows of 500 coupons, shuffled: all batches full; 95 % with 400,000."""
 BODY_BYTES_MAX = 5 * 1024 * 1024
 """No limit is documented (API.md §2.7); should the API have one, a 413 splits the batch again."""
 FRESH_SHARE = 4
@@ -131,6 +132,7 @@ class Batcher:
 
     def _gather(self, pool: pl.DataFrame, columns: Columns, *, last: bool) -> Cut:
         """Cut a pool whose rows do not all agree, or in which a key repeats."""
+        pool = pool.rechunk()  # or taking rows from here and there is slow
         plan = _plan(pool, columns)
         if last or _has_crossings(pool, plan, columns):
             return _cut(pool, _emptied(plan, self._rows_max, pool.height))
@@ -145,10 +147,10 @@ class Batcher:
 
 def _is_plain(pool: pl.DataFrame, columns: Columns) -> bool:
     """Whether any rows of *pool* that stand together can be a batch."""
-    alike = [pl.col(name).eq_missing(pl.col(name).first()).all() for name in columns.constants]
-    single = [pl.col(name).n_unique() == pl.len() for name in columns.unique]
-    checks = alike + single
-    return not checks or all(pool.select(checks).row(0))
+    alike = [pl.col(name).eq_missing(pl.col(name).first()) for name in columns.constants]
+    if alike and not all(pool.select(alike).select(pl.all().all()).row(0)):
+        return False
+    return all(pool.get_column(name).n_unique() == pool.height for name in columns.unique)
 
 
 def _slice(pool: pl.DataFrame, rows_max: int, *, last: bool) -> Cut:
@@ -210,8 +212,8 @@ def _full(plan: pl.DataFrame, rows_max: int) -> pl.DataFrame:
     for group in large.partition_by(GROUP, maintain_order=True):
         positions += _takes(group, rows_max)
     chosen = pl.concat(positions).to_frame()
-    number = pl.int_range(pl.len()) // rows_max
-    return chosen.with_columns(pl.col(POSITION).first().over(number).alias(BATCH))
+    first = pl.int_range(pl.len()) // rows_max * rows_max
+    return chosen.with_columns(pl.col(POSITION).gather(first).alias(BATCH))
 
 
 def _takes(rows: pl.DataFrame, rows_max: int) -> Iterator[pl.Series]:
@@ -247,10 +249,10 @@ def _emptied(plan: pl.DataFrame, rows_max: int, wanted: int) -> pl.DataFrame:
 
     Rounds leave one after the other, so that a row never overtakes an earlier one of its key.
     """
-    part = pl.int_range(pl.len()).over(ROUND, GROUP) // rows_max
+    runs = _in_rounds(plan).sort(ROUND, GROUP, maintain_order=True)
+    nth = _nth(pl.struct(ROUND, GROUP).rle_id())
     return (
-        _in_rounds(plan)
-        .with_columns(part.alias(PART))
+        runs.with_columns((nth // rows_max).alias(PART))
         .group_by(ROUND, GROUP, PART, maintain_order=True)
         .agg(POSITION)
         .with_columns(
@@ -263,6 +265,12 @@ def _emptied(plan: pl.DataFrame, rows_max: int, wanted: int) -> pl.DataFrame:
     )
 
 
+def _nth(run: pl.Expr) -> pl.Expr:
+    """Return how many lines of the same run stand before a line; runs are numbered upwards."""
+    line = pl.int_range(pl.len())
+    return line - pl.when(run.ne_missing(run.shift())).then(line).forward_fill()
+
+
 def _in_rounds(plan: pl.DataFrame) -> pl.DataFrame:
     """Give each row its ROUND: one more than the highest of an earlier row that has a key of it.
 
@@ -270,11 +278,15 @@ def _in_rounds(plan: pl.DataFrame) -> pl.DataFrame:
     """
     keys = [name for name in plan.columns if name.startswith(KEY)]
     plan = plan.with_columns(pl.lit(0, dtype=pl.Int64).alias(ROUND))
+    # Lines of one key stand together and rise by one at least. All keys at once: the steps between
+    # the runs are so high that the maximum never comes from the run before.
+    line, step = pl.int_range(pl.len()), 2 * plan.height + 1
     while True:
         before = plan.get_column(ROUND)
         for key in keys:
-            nth = pl.int_range(pl.len()).over(key)
-            plan = plan.with_columns((pl.col(ROUND) - nth).cum_max().over(key) + nth)
+            floor = pl.col(key).rle_id().cast(pl.Int64) * step - line
+            raised = (pl.col(ROUND) + floor).cum_max() - floor
+            plan = plan.sort(key, POSITION).with_columns(raised.alias(ROUND)).sort(POSITION)
         if len(keys) <= 1 or plan.get_column(ROUND).equals(before):
             return plan
 

@@ -1,0 +1,151 @@
+"""What batching does with the cases that people ask about; its laws are in test_partition."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from pipeline.operations import Field, Operation, Place, Repeat, find
+from pipeline.stages.batching import Batcher
+
+COUPONS = Operation(
+    name="coupon-reservations",
+    id="createCouponReservation",
+    method="POST",
+    path="/v1/coupon_reservations/{couponValue}",
+    summary="a bulk operation whose constant is in the path",
+    source="API.md §3.1",
+    fields=(
+        Field(name="couponValue", place=Place.PATH, required=True),
+        Field(name="dry", place=Place.QUERY),
+        Field(name="integrationId", required=True),
+    ),
+    key="integrationId",
+    lanes=("couponValue", "integrationId"),
+    repeat=Repeat.SAFE,
+    success=(201,),
+    rows_max=1000,
+    envelope="integrationIDs",
+)
+
+
+def frame(coupons: Iterable[object], keys: Iterable[object], start: int = 1) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"couponValue": list(coupons), "integrationId": [str(key) for key in keys]}
+    ).with_row_index("row", start)
+
+
+def numbers(batches: Iterable[pl.DataFrame]) -> list[list[int]]:
+    return [batch["row"].to_list() for batch in batches]
+
+
+def test_rows_that_agree_are_cut_as_they_stand() -> None:
+    batcher = Batcher(COUPONS, rows_max=3)
+    assert numbers(batcher.add(frame("AAAA", range(4)))) == [[1, 2, 3]]
+    assert batcher.rows_pooled == 1
+    assert numbers(batcher.add(frame("AAAA", range(4, 8), start=5))) == [[4, 5, 6]]
+    assert numbers(batcher.close()) == [[7, 8]]
+
+
+def test_keys_that_come_twice_in_a_row_do_not_halve_the_batches() -> None:
+    batcher = Batcher(COUPONS, rows_max=3)
+    rows = frame("A" * 12, "aabbccddeeff")
+    assert numbers(batcher.add(rows)) == [[1, 3, 5], [2, 4, 6], [7, 9, 11], [8, 10, 12]]
+
+
+def test_a_key_that_never_ends_does_not_hold_up_the_others() -> None:
+    batcher = Batcher(COUPONS, rows_max=3)
+    made = numbers(batcher.add(frame("A" * 10, "hhhhhhabcd")))
+    assert made == [[1, 7, 8], [2, 9, 10]]
+    assert numbers(batcher.close()) == [[3], [4], [5], [6]]
+
+
+def test_constants_are_gathered_from_across_the_file() -> None:
+    batcher = Batcher(COUPONS, rows_max=3)
+    assert numbers(batcher.add(frame("ABAB", range(4)))) == []
+    made = numbers(batcher.add(frame("BACA", range(4, 8), start=5)))
+    assert made == [[1, 3, 6], [2, 4, 5]]
+    assert numbers(batcher.close()) == [[7], [8]]
+
+
+def test_a_coupon_without_a_value_is_a_group_of_its_own() -> None:
+    batcher = Batcher(COUPONS, rows_max=2)
+    made = numbers(batcher.add(frame([None, "", None, ""], range(4))))
+    assert made == [[1, 3], [2, 4]]
+
+
+def test_two_options_for_one_profile_leave_in_the_order_of_the_file() -> None:
+    """Row 1 waits alone with its options; row 2, of a full batch, may not overtake it."""
+    batcher = Batcher(COUPONS, rows_max=2)
+    rows = frame("AAA", "ppq").with_columns(pl.Series("dry", ["no", "yes", "yes"]))
+    assert numbers(batcher.add(rows)) == [[1], [3], [2]]
+
+
+def test_two_coupons_for_one_profile_do_not_wait_for_each_other() -> None:
+    batcher = Batcher(COUPONS, rows_max=2)
+    assert numbers(batcher.add(frame("ABB", "ppq"))) == [[2, 3]]
+
+
+def test_a_pool_that_is_too_large_sends_the_fullest_batches_first() -> None:
+    batcher = Batcher(COUPONS, rows_max=100, pool_rows_max=100)
+    assert list(batcher.add(frame("A" * 60 + "B" * 30, range(90)))) == []
+    # Of 125 rows 25 are too many, and room for another quarter is made.
+    (made,) = batcher.add(frame("C" * 35, range(35), start=91))
+    assert made["couponValue"].to_list() == ["A"] * 60
+    assert batcher.rows_pooled == 65
+
+
+def test_a_pool_of_rows_that_never_agree_stays_within_its_limit() -> None:
+    batcher = Batcher(COUPONS, rows_max=10, pool_rows_max=1000)
+    most, sent = 0, 0
+    for start in range(0, 20_000, 100):
+        rows = range(start, start + 100)
+        sent += sum(1 for _ in batcher.add(frame((f"C{n}" for n in rows), rows, start)))
+        most = max(most, batcher.rows_pooled)
+    assert most <= 1250
+    assert sent + sum(1 for _ in batcher.close()) == 20_000
+
+
+def test_batches_whose_bodies_are_too_large_are_halved() -> None:
+    batcher = Batcher(COUPONS, rows_max=8, body_bytes_max=300)
+    keys = ["x" * 100, "b", "c", "d", "e", "f", "g", "y" * 400]
+    assert numbers(batcher.add(frame("A" * 8, keys))) == [[1, 2, 3, 4], [5, 6], [7], [8]]
+
+
+def test_nested_values_count_for_the_size_of_a_body() -> None:
+    profiles = find("profiles")
+    assert profiles is not None
+    rows = pl.DataFrame(
+        {"integrationId": ["a", "b"], "attributes.Tags": [["x" * 300], ["y" * 300]]}
+    ).with_columns(silent=pl.lit("yes"))
+    assert len(list(Batcher(profiles, rows_max=2, body_bytes_max=1000).add(rows))) == 1
+    assert len(list(Batcher(profiles, rows_max=2, body_bytes_max=600).add(rows))) == 2
+
+
+@pytest.mark.parametrize(("asked", "made"), [(2000, 1000), (400, 400)])
+def test_a_batch_is_never_larger_than_the_operation_takes(asked: int, made: int) -> None:
+    batches = Batcher(COUPONS, rows_max=asked).add(frame("A" * 2000, range(2000)))
+    assert {batch.height for batch in batches} == {made}
+
+
+def test_rows_that_are_sent_one_by_one_are_batched_without_a_look_at_them() -> None:
+    batcher = Batcher(replace(COUPONS, rows_max=1), rows_max=3)
+    assert numbers(batcher.add(frame("ABCA", "pppp"))) == [[1, 2, 3]]
+    assert numbers(batcher.close()) == [[4]]
+
+
+def test_the_state_is_settled_before_the_first_batch_is_asked_for() -> None:
+    """`add` returns slices that are made when asked for; the rows have left the pool already."""
+    batcher = Batcher(COUPONS, rows_max=2)
+    batches = batcher.add(frame("AAA", range(3)))
+    assert batcher.rows_pooled == 1
+    assert numbers(batcher.close()) == [[3]]
+    assert numbers(batches) == [[1, 2]]
+
+
+def test_no_rows_make_no_batch() -> None:
+    batcher = Batcher(COUPONS)
+    assert list(batcher.close()) == []
+    assert list(batcher.add(frame([], []))) == []
+    assert list(batcher.close()) == []
