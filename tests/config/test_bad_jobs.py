@@ -66,6 +66,11 @@ def test_a_file_that_is_not_there_is_refused_with_the_one_that_is(tmp_path: Path
     assert "No such file" in str(refused(tmp_path / "nowhere" / "profile.toml"))
 
 
+def test_a_file_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    (tmp_path / "endless.toml").symlink_to("/dev/zero")
+    assert "longer than 1048576 bytes" in str(refused(tmp_path / "endless.toml"))
+
+
 def test_a_key_in_a_job_file_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text(GOOD + 'api_key = "0123SECRET"')
     error = refused(tmp_path / "job.toml")

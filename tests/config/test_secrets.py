@@ -165,6 +165,11 @@ def test_a_file_that_holds_no_key_is_refused(tmp_path: Path, content: bytes, why
     assert KEY not in told(error)
 
 
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    error = refused({"TALON_ONE_BASE_URL": URL, "TALON_ONE_API_KEY_FILE": "/dev/zero"})
+    assert "more than one line" in str(error)
+
+
 def test_a_key_in_the_place_of_its_file_is_not_shown(tmp_path: Path) -> None:
     error = refused({"TALON_ONE_BASE_URL": URL, "TALON_ONE_API_KEY_FILE": KEY})
     assert "TALON_ONE_API_KEY_FILE names a file that cannot be read: No such file" in str(error)
