@@ -118,3 +118,64 @@ STATE_V1 = AnswerShape(
         AnswerField(name="effects", kind=Kind.JSON, at="event.effects"),
     )
 )
+DRY = flag("dry", "evaluate, and store nothing")
+SESSION_STATES = ("open", "closed", "cancelled")
+SESSION_CONTENT = (
+    "customerSession customerProfile coupons triggeredCampaigns referral loyalty event "
+    "awardedGiveaways ruleFailureReasons previousReturns campaignEligibility achievements"
+)
+PROFILE_CONTENT = (
+    "customerProfile triggeredCampaigns loyalty event awardedGiveaways ruleFailureReasons "
+    "campaignEligibility achievements"
+)
+FORCE = flag("forceCompleteEvaluation", "evaluate all campaigns; only with dry")
+EVENT = (
+    profile_id("profileId", place=Place.BODY),
+    Field(name="type", place=Place.BODY, required=True, length_min=1, about="the event's type"),
+    attributes(Place.BODY),
+    Field(
+        name="storeIntegrationId",
+        place=Place.BODY,
+        length_min=1,
+        length_max=1000,
+        about="the store's integration id",
+    ),
+    Field(
+        name="evaluableCampaignIds",
+        kind=Kind.INTEGERS,
+        place=Place.BODY,
+        about="the campaigns to evaluate; only with dry",
+    ),
+    Field(
+        name="loyaltyCards",
+        kind=Kind.STRINGS,
+        place=Place.BODY,
+        elements_max=1,
+        length_min=4,
+        length_max=108,
+        about="the loyalty card that is used",
+    ),
+    content(PROFILE_CONTENT),
+)
+REJECTIONS = (
+    AnswerField(
+        name="rejectedCoupons",
+        kind=Kind.STRINGS,
+        at="effects[effectType=rejectCoupon].props.value",
+    ),
+    AnswerField(
+        name="rejectionReasons",
+        kind=Kind.STRINGS,
+        at="effects[effectType=rejectCoupon].props.rejectionReason",
+    ),
+)
+INVENTORY = AnswerShape(
+    fields=(
+        AnswerField(name="profile", kind=Kind.JSON, at="profile"),
+        AnswerField(name="referrals", kind=Kind.JSON, at="referrals"),
+        AnswerField(name="coupons", kind=Kind.JSON, at="coupons"),
+        AnswerField(name="loyalty", kind=Kind.JSON, at="loyalty"),
+        AnswerField(name="giveaways", kind=Kind.JSON, at="giveaways"),
+        AnswerField(name="achievements", kind=Kind.JSON, at="achievements"),
+    )
+)

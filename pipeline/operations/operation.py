@@ -90,6 +90,10 @@ class Field:
     minimum: float | None = None
     maximum: float | None = None
     elements_max: int | None = None
+    constant: bool = False
+    """Whether the rows of one request must agree on it although it stands in each of them."""
+    needs: str = ""
+    """Another list that must be sent, empty at least, as soon as this one is (API.md §3.11)."""
     choices: tuple[str, ...] = ()
     pattern: str = ""
     default: str | int | bool | None = None
@@ -163,7 +167,10 @@ class Operation:
     """For Missing.ISOLATE: the field whose values a 404 may speak of."""
     conflict: Conflict = Conflict.RETRY
     answer: AnswerShape = AnswerShape()
+    replaces: tuple[str, ...] = ()
+    """Fields: a later row of equal values takes the place of an earlier one; none: never."""
     destructive: bool = False
+    """Whether it removes what cannot be brought back: it asks first."""
     retired: bool = False
     """Whether today's document no longer has it (V1)."""
     in_bulk: str = ""
@@ -181,7 +188,9 @@ class Operation:
     @property
     def constants(self) -> tuple[Field, ...]:
         """The fields that all rows of one bulk request must agree on; none for a single-row one."""
-        return tuple(f for f in self.fields if f.place is not Place.ROW) if self.bulk else ()
+        if not self.bulk:
+            return ()
+        return tuple(f for f in self.fields if f.constant or f.place is not Place.ROW)
 
     @property
     def unique(self) -> tuple[str, ...]:
