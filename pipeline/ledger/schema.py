@@ -34,7 +34,9 @@ CREATE TABLE batches (
     in_doubt    INTEGER NOT NULL DEFAULT 0,
     requests    INTEGER NOT NULL DEFAULT 0,   -- requests that were sent, and
     attempts    INTEGER NOT NULL DEFAULT 0,   -- all their attempts
-    results     INTEGER REFERENCES parts (id) -- the part that has its results
+    results     INTEGER REFERENCES parts (id), -- the part that has its results
+    CHECK (min(delivered, refused, failed, in_doubt) >= 0),
+    CHECK (delivered + refused + failed + in_doubt <= rows)
 );
 CREATE INDEX batches_open ON batches (id) WHERE delivered + refused + failed + in_doubt < rows;
 CREATE INDEX batches_unwritten ON batches (id) WHERE results IS NULL;

@@ -304,6 +304,7 @@ def _apply(connection: sqlite3.Connection, change: Change) -> None:
     ).fetchone()
     before = State(found[0]) if found else State.PENDING
     states.check(before, line.state)
+    _check_split(change)
     settled = dict.fromkeys(STATUSES, 0)
     for request in (line, *change.children):
         if request.state in FINAL:
@@ -312,11 +313,24 @@ def _apply(connection: sqlite3.Connection, change: Change) -> None:
         settled[Status.IN_DOUBT] -= len(line.positions)
     connection.executemany(PUT, _values(change.batch, (line, *change.children)))
     counters = ", ".join(f"{status} = {status} + ?" for status in STATUSES)
-    connection.execute(
+    written = connection.execute(
         f"UPDATE batches SET {counters}, requests = requests + ?, attempts = attempts + ? "
-        "WHERE id = ?",
+        "WHERE id = ? AND results IS NULL",
         (*settled.values(), bool(change.attempts), change.attempts, change.batch),
     )
+    if not written.rowcount:
+        raise InvariantBroken(f"batch {change.batch} is not there, or its results are written")
+
+
+def _check_split(change: Change) -> None:
+    """Raise InvariantBroken unless the children, if any, divide the rows of a split request."""
+    places = sorted(place for child in change.children for place in child.positions)
+    split = change.line.state is State.SPLIT
+    if places != (list(change.line.positions) if split else []):
+        raise InvariantBroken(
+            f"batch {change.batch}: a request that is {change.line.state} has rows "
+            f"{change.line.positions}, and its parts do not add up to them"
+        )
 
 
 def _values(batch: BatchId, lines: Iterable[RequestLine]) -> Iterator[tuple[object, ...]]:
