@@ -5,11 +5,12 @@ relative to one row, pointers at what is constant for the request, none at all, 
 not the API's. Never decides what is done about it.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from pipeline.model import Answer, ApiError
 from pipeline.operations import Operation
@@ -63,20 +64,20 @@ def row_named(operation: Operation, pointer: str) -> int | None:
 def errors_of(answer: Answer) -> Sequence[ApiError]:
     """Return the errors that *answer* lists, at least one: what is not the API's is shown, cut."""
     try:
-        body = json.loads(answer.body)
-    except ValueError:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:  # also of what is nested too deeply
         body = None
     if not isinstance(body, dict):
         text = answer.body[: TEXT_MAX * 4].decode(errors="replace").strip()
         return (ApiError(title=f"HTTP {answer.status}", details=text[:TEXT_MAX]),)
-    message = _text(body.get("message"))
+    message = _text(body.get("message")) or f"HTTP {answer.status}"
     errors = body.get("errors")
     found = [
         _error(error, message)
         for error in (errors if isinstance(errors, list) else [])[:ERRORS_MAX]
         if isinstance(error, dict)
     ]
-    return found or (ApiError(title=message or f"HTTP {answer.status}"),)
+    return found or (ApiError(title=message),)
 
 
 def cause_of(error: ApiError) -> str:
