@@ -94,7 +94,8 @@ class Client:
         connections_max: int = 16,
         timeout_s: float = 60.0,
     ) -> None:
-        proxy = proxy_for(base_url)
+        address = proxy_for(base_url)
+        proxy = _proxy(address) if address else None
         self._base_url = base_url.rstrip("/")
         self._url = httpx.URL(self._base_url)
         self._key = key
@@ -102,12 +103,15 @@ class Client:
         self._timeout_s = timeout_s
         self._words: dict[str, object] = {
             "host": urlsplit(base_url).netloc,
-            "proxy": urlsplit(proxy or "").netloc.rpartition("@")[2],
+            "proxy": urlsplit(address or "").netloc.rpartition("@")[2],
             "connect_s": min(CONNECT_S_MAX, timeout_s),
             "timeout_s": timeout_s,
             "answer_mib": ANSWER_BYTES_MAX // 2**20,
         }
-        self._http = httpx.AsyncClient(transport=_Transport(proxy, connections_max))
+        # aiohttp shows a proxy's headers to tunnels only, and http:// goes without one.
+        self._login = dict(proxy.headers) if proxy and self._url.scheme == "http" else {}
+        limits = httpx.Limits(max_connections=connections_max, keepalive_expiry=IDLE_S_MAX)
+        self._http = httpx.AsyncClient(transport=_Transport(proxy=proxy, limits=limits))
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -128,15 +132,13 @@ class Client:
         not come whole is a Fault. Cancelled, it closes its connection.
         """
         outgoing, status = self._outgoing(request), None
+        _address.set(f"{self._base_url}{request.target}")
         try:
             with anyio.fail_after(self._timeout_s):
                 response = await self._http.send(outgoing, stream=True)
                 status = response.status_code
-                try:
+                async with contextlib.aclosing(response):
                     body = await _read(response)
-                finally:
-                    with contextlib.suppress(*FOREIGN):  # a whole answer is one, whatever follows
-                        await response.aclose()
         except FOREIGN as error:
             return self._fault(error, status)
         headers = response.headers
@@ -153,6 +155,7 @@ class Client:
             "Accept": "application/json",
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": USER_AGENT,
+            **self._login,
         }
         if request.idempotency_key:
             headers["Idempotency-Key"] = request.idempotency_key
@@ -168,7 +171,7 @@ class Client:
             self._url,
             headers=headers,
             content=content,
-            extensions={"target": f"{self._base_url}{request.target}", "timeout": limits},
+            extensions={"timeout": limits},
         )
 
     def _fault(self, error: Exception, status: int | None) -> Fault:
@@ -191,10 +194,6 @@ class Client:
 class _Transport(AiohttpTransport):
     """aiohttp beneath httpx, with its own repeats, cookies and rewriting of addresses off."""
 
-    def __init__(self, proxy: str | None, connections_max: int) -> None:
-        limits = httpx.Limits(max_connections=connections_max, keepalive_expiry=IDLE_S_MAX)
-        super().__init__(proxy=_proxy(proxy) if proxy else None, limits=limits)
-
     def get_client(self) -> aiohttp.ClientSession:
         """Return the session that AiohttpTransport opens with its first request."""
         connector = aiohttp.TCPConnector(
@@ -212,13 +211,6 @@ class _Transport(AiohttpTransport):
         # repeat is the ledger's business; there is no public switch. A test counts at a server.
         session._retry_connection = False  # noqa: SLF001
         return session
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send *request* to the address in its extension "target"."""
-        _address.set(request.extensions["target"])
-        if self.proxy and request.url.scheme == "http":
-            request.headers.update(self.proxy.headers)  # aiohttp shows them to tunnels only
-        return await super().handle_async_request(request)
 
 
 async def _as_written(

@@ -46,7 +46,8 @@ class _Course:
     charged: int = 0
     """Attempts that count against the limit: not a probe that found no connection."""
     paused_s: float = 0.0
-    """Waited for the breaker: the run's patience, not this request's."""
+    """Waited for the breaker or a slot, and all waits while it was open: the run's patience, not
+    this request's."""
     result: Answer | Fault | None = None
     first_sent_at: float | None = None
     sent_at: float | None = None
@@ -146,9 +147,13 @@ class Exchanger:
         async with AsyncExitStack() as held:
             is_probe = False
             with self._interruptible():
+                paused_since, was_open = self.clock.monotonic(), self._breaker.is_open
                 await self._sleep(wait_s)
-                is_probe = await self._pass(course, held)
+                if not was_open:
+                    paused_since = self.clock.monotonic()
+                is_probe = await self._pass(held)
                 await held.enter_async_context(self.slot())
+                course.paused_s += self.clock.monotonic() - paused_since
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
             result = await self._attempt(request, course)
@@ -177,7 +182,7 @@ class Exchanger:
         if (seconds := min(wait_s, left_s)) > 0:
             await self.clock.sleep(seconds)
 
-    async def _pass(self, course: _Course, held: AsyncExitStack) -> bool:
+    async def _pass(self, held: AsyncExitStack) -> bool:
         """Wait until the breaker lets an attempt through; say whether it is a probe.
 
         A probe keeps the lock, in *held*, until its attempt is over: one at a time, in turn.
@@ -185,14 +190,12 @@ class Exchanger:
         gate = self._gate()
         if isinstance(gate, breaker.Go):
             return False
-        began = self.clock.monotonic()
         async with AsyncExitStack() as lock:
             await lock.enter_async_context(self._probing)
             while isinstance(gate := self._gate(), breaker.Pause):
                 await self.clock.sleep(gate.seconds)
             if isinstance(gate, breaker.Probe):
                 await held.enter_async_context(lock.pop_all())
-        course.paused_s += self.clock.monotonic() - began
         return isinstance(gate, breaker.Probe)
 
     def _gate(self) -> breaker.Gate:
@@ -226,7 +229,6 @@ class Exchanger:
         sign = _sign(judged, result)
         before = self._breaker
         self._breaker = breaker.learn(before, sign, judged.reason, now, self.patience)
-        self._gate()  # sees when it is time to give up
         if text := breaker.news(before, self._breaker, now, self.patience):
             self.tell(Noticed(text=text))
 

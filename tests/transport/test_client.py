@@ -117,9 +117,11 @@ async def test_connections_are_kept_and_no_more_are_opened_than_allowed() -> Non
 
 async def test_cookies_are_not_kept() -> None:
     cookie = head_of(0, b"Set-Cookie: session=1; Path=/")
-    async with serving(forever(cookie)) as server, client_of(server) as client:
-        await client.send(PUT)
-        await client.send(PUT)
+    async with serving(forever(cookie)) as server:
+        named = server.url.replace("127.0.0.1", "localhost")  # no jar keeps those of a number
+        async with Client(named, Secret(KEY)) as client:
+            await client.send(PUT)
+            await client.send(PUT)
     assert "cookie" not in server.seen[1].headers
 
 

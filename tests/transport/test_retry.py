@@ -38,19 +38,18 @@ def judged(judgement: Judgement, *, whole: bool = False, retry_after: str = "") 
     return Judged(judgement=judgement, reason="why", whole=whole, retry_after=retry_after)
 
 
-seconds = st.floats(0, 2e5, allow_nan=False)
 histories = st.builds(
     Tries,
-    attempts=st.integers(0, 30),
+    attempts=st.integers(0, 12),
     perhaps_applied=st.booleans(),
-    elapsed_s=seconds,
+    elapsed_s=st.integers(0, 1200).map(float),
     now=st.just(NOW),
-    key_age_s=st.none() | st.floats(-1e5, 2e5, allow_nan=False),
+    key_age_s=st.none() | st.integers(-3, 30).map(lambda hours: hours * HOUR_S),
 )
 rules = st.sampled_from([rule(repeat) for repeat in Repeat])
 judgements = st.builds(
     Judged,
-    judgement=st.sampled_from(Judgement),
+    judgement=st.sampled_from([*Judgement, *UNSETTLED * 4]),  # mostly what is to be decided
     reason=st.just("why"),
     whole=st.booleans(),
     retry_after=st.sampled_from(["", "0", "7", "999999", "soon", "Sun, 06 Nov 2094 08:49:37 GMT"]),
@@ -180,6 +179,15 @@ def test_when_tries_are_spent_certainty_decides(
     step = next_step(past, judged(Judgement.AGAIN), rule(repeat), POLICY, 0.5)
     assert isinstance(step, Settle)
     assert step.verdict is verdict
+
+
+def test_a_request_has_a_quarter_of_an_hour() -> None:
+    early, late = (
+        next_step(tries(elapsed_s=s), judged(Judgement.AGAIN), rule(Repeat.SAFE), POLICY, 0.5)
+        for s in (899.7, 899.8)
+    )
+    assert early == Wait(seconds=0.25)
+    assert late == Settle(verdict=Verdict.FAILED, reason="why; given up after 900 s")
 
 
 @pytest.mark.parametrize("age_s", [-1.0, 23 * HOUR_S + 1])
