@@ -50,9 +50,9 @@ class App:
         self._control = Control(self)
 
     def reset(self) -> None:
-        """Forget all state and all counts; the faults stay."""
+        """Forget all state and all counts, and set the clock right; the faults stay."""
         self.engine.reset()
-        self.overlaps = Overlaps()
+        self.overlaps, self.forward_s = Overlaps(), 0.0
 
     async def __call__(self, scope: wire.Scope, receive: wire.Receive, send: wire.Send) -> None:
         """Serve one request. A body that ends before its Content-Length is dropped, unanswered."""

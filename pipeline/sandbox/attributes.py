@@ -82,6 +82,7 @@ class Catalogue:
             if query.get("entity") in (None, one["entity"])
             and query.get("type") in (None, one["type"])
             and query.get("search", "").lower() in one["name"].lower()
+            and query.get("kind") in (None, "custom" if one["editable"] else "builtin")
         ]
         if order := query.get("sort"):
             key = order.removeprefix("-")

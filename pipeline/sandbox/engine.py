@@ -6,6 +6,7 @@ the answer that an idempotency key had before. `app.py` calls them, with the wai
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -97,7 +98,10 @@ class Engine:
         self._journal: Journal | None = None
         self._open(switches, seed)
         if switches["data"]:
-            self._resume(Journal(switches["data"]))
+            with contextlib.ExitStack() as opened:
+                journal = opened.enter_context(contextlib.closing(Journal(switches["data"])))
+                self._resume(journal)
+                opened.pop_all()  # it stays open from here on
 
     @property
     def store(self) -> Store:
@@ -110,6 +114,12 @@ class Engine:
         if self._journal is not None:
             self._journal.clear()
             self._journal.write(Started(switches=self.switches.as_dict(), seed=self._seed))
+
+    def close(self) -> None:
+        """Let go of the folder of the switch `data`."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     def authorise(self, request: Request, operation: Operation) -> None:
         """Raise Refused 401 unless *request* brings the key that *operation* asks for."""
@@ -186,6 +196,8 @@ class Engine:
 
     def _body_problems(self, operation: Operation, call: Call) -> list[Problem]:
         problems = list(rules.body_problems(operation, call.body))
+        if self.switches["usage-limit"] == "optional":
+            problems = [one for one in problems if one.path != ("usageLimit",)]
         if not problems and self.switches["validate"] == "full":
             problems = list(self._catalogue.problems(operation.name, call.body))
         if not problems and self.switches["duplicates"] == "refuse":

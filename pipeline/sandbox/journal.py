@@ -53,42 +53,43 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._file.close()
             raise ValueError(f"{folder}: another sandbox is using this folder") from error
 
     def read(self) -> Iterator[Applied | Started]:
-        """Yield what is there, in order. A last line that was cut short is taken off the file."""
+        """Yield what is there, in order. An end that was cut short is taken off the file."""
         self._file.seek(0)
         good = 0
-        for line in self._file:
-            try:
-                head = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                break
-            body = self._file.read(head.pop("size"))
-            if len(body) < head.pop("length"):
+        while (line := self._file.readline()).endswith(b"\n"):
+            head = orjson.loads(line)
+            if head.pop("version") != VERSION:
+                raise ValueError(f"{self._path}: written by another version; start a new folder")
+            size = head.pop("size")
+            body = self._file.read(size + 1)
+            if len(body) != size + 1:
                 break
             good = self._file.tell()
-            yield _read_one(head, body[:-1], self._path)
+            yield _event(head, body[:-1])
         self._file.truncate(good)
-        self._file.seek(good)
 
     def write(self, event: Applied | Started) -> None:
         """Append *event*; it is with the operating system when this returns."""
         head = {"version": VERSION, **asdict(event)}
-        body = head.pop("body", b"") + b"\n"
-        head["size"] = head["length"] = len(body)
-        self._file.write(orjson.dumps(head, option=orjson.OPT_APPEND_NEWLINE) + body)
+        body = head.pop("body", b"")
+        head["size"] = len(body)
+        self._file.write(orjson.dumps(head) + b"\n" + body + b"\n")
         self._file.flush()
 
     def clear(self) -> None:
         """Forget everything."""
         self._file.truncate(0)
-        self._file.seek(0)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
-def _read_one(head: dict[str, Any], body: bytes, path: Path) -> Applied | Started:
-    if head.pop("version") != VERSION:
-        raise ValueError(f"{path}: written by another version of the sandbox; start a new folder")
+def _event(head: dict[str, Any], body: bytes) -> Applied | Started:
     if "seed" in head:
         return Started(**head)
     return Applied(**{**head, "bad": tuple(head["bad"])}, body=body)
