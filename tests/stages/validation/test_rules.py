@@ -39,6 +39,7 @@ def told(
     ("field", "good", "bad", "says"),
     [
         (Field(name="f", required=True), ["x", " "], ["", None], "is empty"),
+        (Field(name="f", required=True, length_min=1), ["x"], ["", None], "is empty"),
         (Field(name="f", place=Place.PATH), ["x"], ["", None], "is empty"),
         (
             Field(name="f", kind=Kind.INTEGER, required=True),
@@ -102,7 +103,8 @@ def test_a_rule_lets_the_good_through_and_names_the_bad(
         (
             Kind.NUMBER,
             "9007199254740993",
-            f'"{2**53 + 1}" cannot be sent exactly as a number; map it as type "integer" or "string"',
+            f'"{2**53 + 1}" cannot be sent exactly as a number; '  # noqa: ISC004 - one sentence
+            'map it as type "integer" or "string"',
         ),
         (Kind.INTEGER, "4.5", '"4.5" is not a number'),
         (Kind.INTEGER, "9" * 20, f'"{"9" * 20}" is not an integer of 64 bits'),
