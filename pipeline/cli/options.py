@@ -1,0 +1,255 @@
+"""The options that several commands share, each family gathered into one argument.
+
+    @click.command()
+    @options.job       # WHAT, --to, --map …        → job: Job
+    @options.way       # --base-url, --sandbox …    → way: Way
+    @options.output    # --json, --quiet …          → console: Console
+    def run(*, job, way, console): …
+
+Only reads what was typed; what it means is for `config` to say.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.console import META, Console
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+BLANKS = {"\\t": "\t", "tab": "\t"}
+"""What a shell cannot type easily, by what people type instead."""
+
+
+def _noted(ctx: click.Context, param: click.Parameter, value: object) -> None:
+    """Keep an output option where errors can find it too, before the command has begun."""
+    ctx.meta[f"{META}{param.name}"] = value
+
+
+def _pairs(ctx: click.Context, param: click.Parameter, value: Sequence[str]) -> dict[str, str]:
+    """Read NAME=VALUE, several times."""
+    del ctx
+    pairs: dict[str, str] = {}
+    for pair in value:
+        name, equals, meant = pair.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f'"{pair}" is not {param.metavar}')
+        if name in pairs:
+            raise click.BadParameter(f'"{name}" is given twice')
+        pairs[name] = meant
+    return pairs
+
+
+def _blank(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    del ctx, param
+    return None if value is None else BLANKS.get(value, value)
+
+
+def _allowance(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
+    """Read a number of rows, or a share of them."""
+    del ctx, param
+    from pipeline.config.job import Allowance
+
+    try:
+        return None if value is None else Allowance.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(f'"{value}" is {error}') from error
+
+
+AMOUNT = "N|N%"
+ALLOWED = {
+    "max_rejected": "More bad rows than that stop the run.",
+    "max_refused": "More refused rows than that stop the run.",
+    "tolerate": "So many bad rows still are a success.",
+}
+"""How much may go wrong: a number of rows, or a share of them."""
+CONCURRENCY = click.option(
+    "--concurrency", type=click.IntRange(min=1), metavar="N", help="Requests in flight at most."
+)
+RUNS_DIR = click.option(
+    "--runs-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where runs are kept; else PIPELINE_RUNS_DIR, else ./runs.",
+)
+JOB = (
+    click.argument("what", nargs=-1, required=True),
+    click.option(
+        "--to", metavar="OPERATION", help="What the rows of a source are for: profiles, …"
+    ),
+    click.option(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="FIELD=COLUMN",
+        callback=_pairs,
+        help="Field of the API = column of the source. Repeatable.",
+    ),
+    click.option(
+        "--option",
+        "options",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_pairs,
+        help="Of the operation, the same for all rows: silent=true. Repeatable.",
+    ),
+    click.option("--name", metavar="NAME", help="Of the job; its runs lie in a folder of it."),
+    click.option("--delimiter", callback=_blank, metavar="CHAR", help="Of a CSV file."),
+    click.option("--encoding", metavar="NAME", help="Of a CSV file: cp1252, utf-16, …"),
+    click.option("--zone", metavar="ZONE", help="Of times without an offset: Europe/Berlin."),
+    *(
+        click.option(f"--{name.replace('_', '-')}", metavar=AMOUNT, help=text)
+        for name, text in ALLOWED.items()
+    ),
+)
+SENDING = (
+    CONCURRENCY,
+    click.option(
+        "--first", type=click.IntRange(min=1), metavar="N", help="Send N rows, then stop (exit 3)."
+    ),
+)
+WAY = (
+    click.option("--base-url", metavar="URL", help="Address of the API; else TALON_ONE_BASE_URL."),
+    click.option("--insecure", is_flag=True, help="Allow http:// to another machine."),
+    click.option(
+        "--sandbox", is_flag=True, help="Send to an imitation of the API, started for this run."
+    ),
+    click.option(
+        "--fault",
+        "faults",
+        multiple=True,
+        metavar="FAULT",
+        help='What goes wrong in the sandbox: "429:5%". Repeatable.',
+    ),
+)
+OUTPUT = (
+    click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        expose_value=False,
+        callback=_noted,
+        help="Print one JSON object, and nothing else, to standard output.",
+    ),
+    click.option(
+        "--quiet",
+        "-q",
+        is_flag=True,
+        expose_value=False,
+        callback=_noted,
+        help="No progress, no log, no summary when all is well.",
+    ),
+    click.option(
+        "--verbose",
+        "-v",
+        is_flag=True,
+        expose_value=False,
+        callback=_noted,
+        help="Tell each retry; show where an error of ours happened.",
+    ),
+    click.option(
+        "--log-format",
+        type=click.Choice(("text", "json")),
+        default="text",
+        show_default=True,
+        expose_value=False,
+        callback=_noted,
+        help="Form of what goes to standard error.",
+    ),
+)
+
+
+def _with(command: Command, *decorators: Decorator) -> Command:
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
+
+
+def job(command: Command) -> Command:
+    """Give *command* WHAT and all that can be said of it, as `job`."""
+
+    @wraps(command)
+    def with_job(
+        *, what: tuple[str, ...], delimiter: str | None, encoding: str | None, **given: object
+    ) -> object:
+        from pipeline.config.toml import Overrides, job_from
+
+        names = set(Overrides.__dataclass_fields__) & set(given)
+        said: dict[str, Any] = {name: given.pop(name) for name in names}
+        overrides = Overrides(csv={"delimiter": delimiter, "encoding": encoding}, **said)
+        return command(job=job_from(what, overrides), **given)
+
+    return _with(with_job, *JOB, RUNS_DIR)
+
+
+def sending(command: Command) -> Command:
+    """Give *command* how a job is sent; to be put below `job`, which takes it in."""
+    return _with(command, *SENDING)
+
+
+def folder(command: Command) -> Command:
+    """Give *command* RUN, as the folder that it names: `folder`."""
+
+    @wraps(command)
+    def with_folder(*, run: str, runs_dir: Path | None, **given: object) -> object:
+        from pipeline import run_folder
+        from pipeline.config.job import runs_dir as place
+
+        found = run_folder.find(run, place(runs_dir, os.environ))
+        return command(folder=found, **given)
+
+    return _with(with_folder, click.argument("run"), RUNS_DIR)
+
+
+def changes(command: Command) -> Command:
+    """Give *command* what may be different when a run goes on, as `changes`; None: as it was."""
+
+    @wraps(command)
+    def with_changes(**given: object) -> object:
+        said = {name: given.pop(name) for name in (*ALLOWED, "concurrency")}
+        return command(changes=said, **given)
+
+    limits = (
+        click.option(f"--{name.replace('_', '-')}", metavar=AMOUNT, callback=_allowance, help=text)
+        for name, text in ALLOWED.items()
+    )
+    return _with(with_changes, *limits, CONCURRENCY)
+
+
+def way(command: Command) -> Command:
+    """Give *command* how to reach the API, as `way`."""
+
+    @wraps(command)
+    def with_way(
+        *,
+        base_url: str | None,
+        insecure: bool,
+        sandbox: bool,
+        faults: Sequence[str],
+        **given: object,
+    ) -> object:
+        from pipeline.api import Way
+
+        if faults and not sandbox:
+            raise click.UsageError("--fault is for --sandbox: the API has faults of its own")
+        if base_url and sandbox:
+            raise click.UsageError("--base-url and --sandbox are two ways: choose one")
+        chosen = Way(base_url=base_url, insecure=insecure, sandbox=sandbox, faults=";".join(faults))
+        return command(way=chosen, **given)
+
+    return _with(with_way, *WAY)
+
+
+def output(command: Command) -> Command:
+    """Give *command* how to say things, as `console`."""
+
+    @wraps(command)
+    def with_console(**given: object) -> object:
+        return command(console=Console.of(click.get_current_context()), **given)
+
+    return _with(with_console, *OUTPUT)

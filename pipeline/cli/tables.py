@@ -1,0 +1,127 @@
+"""Numbers as a person reads them: aligned tables, and the summary of a run.
+
+Text in, text out; reads what a `Run` has to say, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.model import Status, Summary
+
+if TYPE_CHECKING:
+    from pipeline.run import Run
+
+REASONS_SHOWN = 10
+REASON_LENGTH_MAX = 150
+"""The results have the rest."""
+BEFORE_SENDING = "rejected before sending"
+"""What results say of a rejected row before they say why."""
+GAP = "  "
+BAD = (Status.REJECTED, Status.REFUSED, Status.FAILED, Status.IN_DOUBT)
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """Return *lines* below *head*, in columns; those that only hold numbers stand to the right."""
+    cells = [[_one_line(cell) for cell in line] for line in lines]
+    columns = list(zip(head, *cells, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [bool(cells) and all(map(_is_number, column[1:])) for column in columns]
+
+    def aligned(line: Sequence[str]) -> str:
+        sides = zip(line, widths, right, strict=True)
+        return GAP.join(c.rjust(w) if to_right else c.ljust(w) for c, w, to_right in sides).rstrip()
+
+    return "\n".join(aligned(line) for line in [head, *cells])
+
+
+def summary(ended: Summary) -> str:
+    """Return what a run has come to, a fact a line."""
+    totals = ended.totals
+    found = [("rows", f"{totals.rows:,}")]
+    found += [
+        (status.value.replace("_", " "), f"{totals.of(status):,}")
+        for status in Status
+        if totals.of(status)
+    ]
+    found += [
+        ("requests", f"{totals.requests:,} ({totals.retries:,} retries)"),
+        ("seconds", f"{ended.seconds:,.1f} ({ended.rows_per_second:,.0f} rows/s)"),
+        ("folder", ended.folder),
+    ]
+    return f"{ended.operation}: run {ended.run}\n{facts(found)}"
+
+
+def comparison(ended: Mapping[str, Summary]) -> str:
+    """Return a line for each of several runs, by its name."""
+    head = ("file", "operation", "rows", "delivered", "rejected", "refused", "requests", "rows/s")
+    statuses = (Status.DELIVERED, Status.REJECTED, Status.REFUSED)
+    return table(
+        head,
+        [
+            (
+                name,
+                run.operation,
+                f"{run.totals.rows:,}",
+                *(f"{run.totals.of(status):,}" for status in statuses),
+                f"{run.totals.requests:,}",
+                f"{run.rows_per_second:,.0f}",
+            )
+            for name, run in ended.items()
+        ],
+    )
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Return a line for each name and value; a value of nothing is left out."""
+    return "\n".join(f"  {name:<12} {_one_line(value)}" for name, value in pairs if value)
+
+
+def reasons(run: Run, *, most: int = REASONS_SHOWN) -> str:
+    """Return why rows did not arrive, the most frequent first; "" when all did."""
+    found = list(run.reasons.head(most + 1).iter_rows())
+    lines = [
+        (f"{rows:,}", status.replace("_", " "), f"{first:,}", _reason(title, details))
+        for status, title, details, rows, first in found[:most]
+    ]
+    if not lines:
+        return ""
+    more = "\n… and others" if len(found) > most else ""
+    return table(("rows", "status", "first row", "reason"), lines) + more
+
+
+def not_delivered(ended: Summary) -> int:
+    """Return how many rows somebody has to look at."""
+    return sum(ended.totals.of(status) for status in BAD)
+
+
+def rejected(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rejected *rows*, each with all its reasons: number, line and reasons."""
+    lines = [
+        (str(row["row"]), str(row["line"] or ""), _cut(reason))
+        if n == 0
+        else ("", "", _cut(reason))
+        for row in rows
+        for n, reason in enumerate(row["reasons"])
+    ]
+    return table(("row", "line", "reason"), lines)
+
+
+def _reason(title: str | None, details: str | None) -> str:
+    """Return the reason alone where it says everything: of rejected rows."""
+    if details and title == BEFORE_SENDING:
+        title = ""
+    return _cut(": ".join(filter(None, (title, details))))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= REASON_LENGTH_MAX else f"{text[: REASON_LENGTH_MAX - 1]}…"
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _is_number(text: str) -> bool:
+    return not text.strip("0123456789,.%-")
