@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.stages.delivery.isolation import Trail
 
 STRIKES_MAX = 5
-"""Requests in a row, refused as a whole for one cause with nothing delivered, that stop a run."""
+"""Requests in a row, refused for one cause with nothing delivered, that stop a run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,9 +26,8 @@ class Proof:
             self.proven = True
         if self.proven or not trail.refused_rows:
             return ""
-        self.strikes += 1
-        self._causes |= trail.causes
-        if len(self._causes) > 1:
-            self.strikes, self._causes = 1, set(trail.causes)
+        if trail.causes != self._causes:
+            self.strikes, self._causes = 0, set(trail.causes)
+        self.strikes += trail.requests
         condemned = trail.uniform or self.strikes >= STRIKES_MAX
-        return next(iter(trail.causes), "") if condemned else ""
+        return next(iter(trail.causes)) if condemned and len(trail.causes) == 1 else ""

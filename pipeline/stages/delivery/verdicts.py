@@ -4,7 +4,6 @@ Decides by the operation's facts and by what the answer says of its rows. Never 
 writes. Every position of the request is in the change, exactly once.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
@@ -15,7 +14,6 @@ from pipeline.model import (
     ApiError,
     Change,
     Exchange,
-    Positions,
     RequestLine,
     State,
     Verdict,
@@ -23,7 +21,7 @@ from pipeline.model import (
 from pipeline.operations import Missing, Operation
 from pipeline.stages.delivery.answers import errors_of, read_refusal
 from pipeline.stages.delivery.drafts import Draft
-from pipeline.stages.delivery.isolation import Division, Trail, divide
+from pipeline.stages.delivery.isolation import Division, Trail, divide, divide_by_value
 
 NOT_ISOLATED = "not isolated"
 """Title of the error of rows given up because the API would not say which of them is bad."""
@@ -86,17 +84,13 @@ def _divided(operation: Operation, draft: Draft, exchange: Exchange, trail: Trai
 
 def _missing(operation: Operation, draft: Draft, answer: Answer, trail: Trail) -> Division:
     """Divide after a 404: by the value that may be missing, where a request names several."""
-    trail.refused_rows += len(draft.positions)
-    groups: Iterable[Positions] = ()
+    groups: dict[object, list[int]] = {}
     if operation.missing is Missing.ISOLATE:
         values = draft.frame[operation.missing_names].to_list()
-        by_value: dict[object, list[int]] = {}
         for place, value in zip(draft.positions, values, strict=True):
-            by_value.setdefault(value, []).append(place)
-        groups = tuple(Positions.of(places) for places in by_value.values())
-    if len(tuple(groups)) > 1:
-        return Division(again=tuple(groups))
-    return Division(refused=((draft.positions, errors_of(answer)[0]),))
+            groups.setdefault(value, []).append(place)
+    parts = tuple(groups.values()) or (tuple(draft.positions),)
+    return divide_by_value(parts, errors_of(answer)[0], trail)
 
 
 def _split(draft: Draft, line: RequestLine, division: Division, exchange: Exchange) -> Change:
