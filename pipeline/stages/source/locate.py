@@ -197,7 +197,7 @@ def _did_you_mean(path: Path) -> str:
     if not path.parent.is_dir():
         return f"there is no directory {path.parent}"
     siblings = [sibling.name for sibling in path.parent.iterdir() if sibling.is_file()]
-    close = difflib.get_close_matches(path.name, siblings)
+    close = difflib.get_close_matches(path.name, siblings, cutoff=0.75)
     return f"did you mean {', '.join(str(path.parent / name) for name in close)}?" if close else ""
 
 
