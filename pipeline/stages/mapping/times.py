@@ -35,13 +35,12 @@ _ONE_WAY = re.compile("%[YmdHMSyFTRDjIpbBaAh%]")
 def standard(cell: pl.Expr, zone: str) -> pl.Expr:
     """Read text: RFC 3339, `2026-01-31T10:00:00` or `2026-01-31`; a blank may stand for the T."""
     usual = pl.when(cell.str.contains(RFC3339)).then(cell)
+    midnight = pl.when(cell.str.contains(DATE)).then(cell + "T00:00:00")
     # What is left is nothing as a rule, and then it costs next to nothing.
-    rest = (
-        pl.when(cell.is_not_null() & usual.is_null()).then(cell).str.replace("^(.{10}) ", "${1}T")
-    )
-    rest = pl.when(rest.str.contains(DATE)).then(rest + "T00:00:00").otherwise(rest)
+    is_left = cell.is_not_null() & usual.is_null() & midnight.is_null()
+    rest = pl.when(is_left).then(cell).str.replace("^(.{10}) ", "${1}T")
     other = pl.when(rest.str.contains(RFC3339)).then(rest)
-    local = pl.when(rest.str.contains(LOCAL)).then(rest)
+    local = midnight.fill_null(pl.when(rest.str.contains(LOCAL)).then(rest))
     return pl.coalesce(usual, other, local + offset(local, zone))
 
 
