@@ -6,7 +6,7 @@ ahead. Knows the ledger, staged files and the encoding; never the network.
 
 import threading
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
 import anyio
@@ -18,7 +18,7 @@ from pipeline.model import SOURCE, BatchId, BatchLine, Positions, Request
 from pipeline.operations import Operation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import encoding
-from pipeline.stages.delivery import Draft, drafts
+from pipeline.stages.delivery import Draft, LaneKeys, drafts, lane_keys
 
 AHEAD_ROWS = 200_000
 """Rows staged and not yet taken up by the delivery, at most: a run that stops early should not
@@ -59,6 +59,14 @@ class Lead:
             self._changed.notify_all()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A staged part in memory: its rows, and the keys that they occupy in each lane."""
+
+    rows: pl.DataFrame
+    keys: LaneKeys
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Supply:
     """The road from the ledger to the delivery, of one push.
@@ -74,7 +82,7 @@ class Supply:
     complete: bool = True
     """Whether all rows are staged; a staging beside the push sets it to False while it runs."""
     _news: anyio.Event = field(default_factory=anyio.Event)
-    _parts: OrderedDict[str, pl.DataFrame] = field(default_factory=OrderedDict)
+    _parts: OrderedDict[str, _Part] = field(default_factory=OrderedDict)
     _threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ENCODERS))
 
     def staged(self, rows: int) -> None:
@@ -97,8 +105,7 @@ class Supply:
             if not batches:
                 await self._news.wait()
             for batch in batches:
-                rows, requests = await to_thread.run_sync(self._load, batch, limiter=self._threads)
-                for draft in drafts(self.operation, batch, rows, requests):
+                for draft in await self._drafts_of(batch):
                     if left is not None and left <= 0:
                         return
                     chosen = draft if left is None else _first(draft, left)
@@ -117,17 +124,25 @@ class Supply:
     def _open_batches(self, after: BatchId) -> list[BatchLine]:
         return self.ledger.open_batches(after=after, limit=BATCHES_READ)
 
-    def _load(self, batch: BatchLine) -> tuple[pl.DataFrame, list[Request]]:
-        """Return the rows of *batch*, and its requests where there is one for each row."""
+    async def _drafts_of(self, batch: BatchLine) -> Iterator[Draft]:
         part = self._parts.get(batch.file)
         if part is None:
-            path = self.folder.staged / batch.file
-            part = pl.scan_parquet(path).drop(SOURCE).collect()
+            part = await to_thread.run_sync(self._load, batch.file, limiter=self._threads)
             self._parts[batch.file] = part
             while len(self._parts) > PARTS_KEPT:
                 self._parts.popitem(last=False)
-        rows = part.slice(batch.start, batch.rows)
-        return rows, [] if self.operation.bulk else encoding.to_requests(self.operation, rows)
+        start, stop = batch.start, batch.start + batch.rows
+        rows = part.rows.slice(start, batch.rows)
+        requests: list[Request] = []
+        if not self.operation.bulk:
+            requests = await to_thread.run_sync(
+                encoding.to_requests, self.operation, rows, limiter=self._threads
+            )
+        return drafts(batch, rows, [lane[start:stop] for lane in part.keys], requests)
+
+    def _load(self, file: str) -> _Part:
+        rows = pl.scan_parquet(self.folder.staged / file).drop(SOURCE).collect()
+        return _Part(rows=rows, keys=lane_keys(self.operation, rows))
 
 
 def _first(draft: Draft, rows: int) -> Draft:

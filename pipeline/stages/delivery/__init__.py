@@ -1,7 +1,17 @@
 """Batches to an outcome for each of their rows; given a way to send, and never knowing which."""
 
 from pipeline.stages.delivery.deliver import Delivery, Exchanging, Ports, deliver
-from pipeline.stages.delivery.drafts import Draft, drafts
+from pipeline.stages.delivery.drafts import Draft, LaneKeys, drafts, lane_keys
 from pipeline.stages.delivery.proof import Proof
 
-__all__ = ["Delivery", "Draft", "Exchanging", "Ports", "Proof", "deliver", "drafts"]
+__all__ = [
+    "Delivery",
+    "Draft",
+    "Exchanging",
+    "LaneKeys",
+    "Ports",
+    "Proof",
+    "deliver",
+    "drafts",
+    "lane_keys",
+]

@@ -6,6 +6,7 @@ never sends. Times are seconds since the epoch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 
@@ -15,6 +16,10 @@ from pipeline.operations import Operation, Repeat
 REPLAY_S = 23 * 3600
 """The API keeps the answer to an idempotency key for 24 hours (API.md §2.9); an hour is kept for
 clocks that differ."""
+
+
+LaneKeys = Sequence[Sequence[int | None]]
+"""For each lane of an operation, the 64-bit hash of each row's value in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,34 +47,57 @@ def take(rows: pl.DataFrame, positions: Positions) -> pl.DataFrame:
     return parts[0] if len(parts) == 1 else pl.concat(parts) if parts else rows.clear()
 
 
+def lane_keys(operation: Operation, rows: pl.DataFrame) -> LaneKeys:
+    """Return the keys that each of *rows* occupies: a list for each lane of *operation*.
+
+    A row without a value (an anonymous session) occupies nothing there: None.
+    """
+    lanes = [lane for lane in operation.lanes if lane in rows.columns]
+    hashed = rows.select(
+        pl.when(pl.col(lane).is_not_null()).then(pl.col(lane).hash(seed)).alias(lane)
+        for seed, lane in enumerate(lanes)
+    )
+    return [column.to_list() for column in hashed.get_columns()]
+
+
 def drafts(
-    operation: Operation, batch: BatchLine, rows: pl.DataFrame, requests: Sequence[Request] = ()
+    batch: BatchLine,
+    rows: pl.DataFrame,
+    keys: LaneKeys,
+    requests: Sequence[Request] = (),
 ) -> Iterator[Draft]:
     """Yield a draft for each request of *batch* that is still to be made, in order of rows.
 
-    requests: one per row where they were encoded together (single-row operations), else none.
+    keys: of *rows*, see `lane_keys`. requests: one per row where they were encoded together
+    (single-row operations), else none.
     """
-    hashes = [rows[lane].hash().to_list() for lane in operation.lanes if lane in rows.columns]
 
     def draft(positions: Positions, line: RequestLine | None = None) -> Draft:
+        occupied: set[int | None] = {None}
         if len(positions) == batch.rows:
-            keys = frozenset().union(*hashes)
+            occupied.update(*keys)
         else:
-            keys = frozenset(lane[place] for lane in hashes for place in positions)
+            occupied.update(lane[place] for lane in keys for place in positions)
+        occupied.discard(None)
         request = requests[positions.spans[0][0]] if requests else None
         return Draft(
-            batch=batch, rows=rows, positions=positions, keys=keys, line=line, request=request
+            batch=batch,
+            rows=rows,
+            positions=positions,
+            keys=frozenset(cast("set[int]", occupied)),  # None is gone
+            line=line,
+            request=request,
         )
 
     for line in batch.requests:
         if line.state in (State.PENDING, State.SENDING):
             yield draft(line.positions, line)
     unnamed = batch.unnamed
-    if operation.bulk and unnamed:
-        yield draft(unnamed)
-    elif not operation.bulk:
+    if requests:
         for place in unnamed:
             yield draft(Positions.span(place, place + 1))
+    elif unnamed:
+        yield draft(unnamed)
 
 
 def doubt_of(draft: Draft, repeat: Repeat, *, now: float, digest: str) -> str:
