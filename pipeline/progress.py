@@ -86,13 +86,14 @@ class Bar:
                 self._read(event.read, event.rejected, event.share_read)
             case StagingFinished():
                 self._read(event.rows, event.rejected, 1.0)
-                self._reading.refresh()
+                self._reading.close()
             case RequestSent():
                 self._in_flight = event.in_flight
                 self._deliver()
             case RequestsSettled():
                 self._settled += sum(event.rows.values())
                 self._bad += sum(event.rows.get(status, 0) for status in BAD)
+                self._in_flight = max(0, self._in_flight - event.requests)
                 self._deliver()
 
     def _read(self, rows: int, rejected: int, share: float | None) -> None:

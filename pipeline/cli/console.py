@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -15,7 +15,7 @@ from typing import TextIO
 import click
 
 from pipeline.errors import JobError, PipelineError, StorageError
-from pipeline.events import Listener
+from pipeline.events import Event, Listener
 
 META = "pipeline."
 """Where a Click context keeps what the output options said."""
@@ -114,11 +114,16 @@ class Console:
         from pipeline.progress import Bar
 
         with Bar(tqdm) as bar:
-            lines = Lines(self, lambda text: bar.write(self.clean(text)), None)
 
-            def tell(event: object) -> None:
-                bar(event)  # type: ignore[arg-type]
-                lines(event)  # type: ignore[arg-type]
+            def above(text: str) -> None:
+                with suppress(OSError):  # a terminal that has gone ends nothing
+                    bar.write(self.clean(text))
+
+            lines = Lines(self, above, None)
+
+            def tell(event: Event) -> None:
+                bar(event)
+                lines(event)
 
             yield tell
 

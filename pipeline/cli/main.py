@@ -3,9 +3,11 @@
 Imports a command's file only when it is asked for, and nothing heavy at all.
 """
 
+import os
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -120,11 +122,20 @@ def commands() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line of this process; what cannot be shown is escaped, not an error."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    """Run the command line of this process."""
+    _mend_streams()
     try:
         commands.main(prog_name="pipeline")
     except Exception as error:
         sys.exit(_told(error, Console()))
     raise SystemExit
+
+
+def _mend_streams() -> None:
+    """Let nothing fail for its words: no stream is missing (cron's `>&-`), no character unknown."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open(mode, encoding="utf-8")  # noqa: SIM115 - for good
+            setattr(sys, name, nowhere)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

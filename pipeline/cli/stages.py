@@ -13,7 +13,8 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import end, go_on, reached, watched
+from pipeline.cli.running import STANDARD_INPUT, end, go_on, reached, watched
+from pipeline.errors import JobError
 
 if TYPE_CHECKING:
     from pipeline.api import Way
@@ -74,6 +75,7 @@ def preview(*, job: Job, rows: int, console: Console) -> None:
     """
     from pipeline import verbs
 
+    _check_rereadable(job)
     seen = verbs.preview(job, rows=rows)
     rejected = _rejected(seen.rejected)
     console.give(
@@ -106,6 +108,7 @@ def validate(ctx: click.Context, *, job: Job, console: Console) -> None:
     """
     from pipeline import api, verbs
 
+    _check_rereadable(job)
     with console.listening() as tell:
         found = verbs.validate(job, api.terms(job, tell=tell), examples=EXAMPLES_SHOWN)
     code = 1 if found.rejected else 0
@@ -172,6 +175,15 @@ def push(ctx: click.Context, *, folder: RunFolder, way: Way, console: Console) -
     from pipeline import verbs
 
     end(ctx, go_on(folder, way, console, verbs.push), console)
+
+
+def _check_rereadable(job: Job) -> None:
+    """Raise JobError for standard input: once looked at, it would be gone."""
+    if STANDARD_INPUT in job.sources:
+        raise JobError(
+            "standard input can be read only once, by `run` or `stage`",
+            hint="save it to a file, and name that",
+        )
 
 
 def _show_validation(found: Validation, console: Console) -> None:
