@@ -9,6 +9,7 @@ listens; everything else goes to standard error.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import ipaddress
 import os
@@ -148,7 +149,8 @@ def serve(
             for line in hints(settings, address, environment):
                 tell(line)
 
-        _Server(config, announce=announce, child=settings.child).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # that is how a person stops it
+            _Server(config, announce=announce, child=settings.child).run(sockets=[listener])
 
 
 def main(argv: list[str]) -> int:

@@ -91,7 +91,7 @@ def test_one_profile_changes_its_attributes_and_its_audiences() -> None:
     desk = Desk()
     changes = {"adds": [2, 7], "deletes": [7, 9]}
     body = {"attributes": {"a": 1}, "audiencesChanges": changes}
-    told = {**body, "responseContent": EVERYTHING[1:2] + ["event", "loyalty", "achievements"]}
+    told = {**body, "responseContent": ["customerProfile", "event", "loyalty", "achievements"]}
     reply = desk.ask("PUT", "/v2/customer_profiles/A%20%2F1?runRuleEngine=true", told)
     found = documented("updateCustomerProfileV2", reply).body
     assert found["customerProfile"]["integrationId"] == "A /1"

@@ -1,6 +1,7 @@
 """What the sandbox refuses before it looks anything up, and in which words (API.md §2.10)."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -221,7 +222,9 @@ def test_a_pointer_into_a_session_is_that_of_the_documented_example() -> None:
         ),
     ],
 )
-def test_a_thousand_rows_are_taken_and_one_more_is_not(method: str, path: str, make) -> None:
+def test_a_thousand_rows_are_taken_and_one_more_is_not(
+    method: str, path: str, make: Callable[[int], object]
+) -> None:
     desk = Desk()
     assert desk.ask(method, path, make(1000)).status in {201, 204}
     assert desk.ask(method, path, make(1001)).status == 400
