@@ -81,8 +81,9 @@ class Stager:
             yield self._write(rejected=True)
 
     def close(self) -> Iterator[StagedPart]:
-        """Yield what is left. Raises LimitError when fewer batches came than were staged before."""
-        if self._batch < len(self.before.batches):
+        """Yield what is left. Raises LimitError when less came than was staged before."""
+        fewer_batches = self._batch < len(self.before.batches)
+        if fewer_batches or self._rejected_seen < self.before.rejected_rows:
             raise _changed()
         if self._batches or self._rejected:
             yield self._write(rejected=True)
@@ -120,7 +121,14 @@ class Stager:
 
 def write_part(frame: pl.DataFrame, path: Path) -> None:
     """Write *frame* durably to *path* as Parquet. Raises StorageError."""
-    durable.write_file(path, lambda temporary: frame.write_parquet(temporary, compression="lz4"))
+
+    def write(temporary: Path) -> None:
+        try:
+            frame.write_parquet(temporary, compression="lz4")
+        except pl.exceptions.ComputeError as error:  # what the disk says, in polars' wrapping
+            raise OSError(str(error)) from error
+
+    durable.write_file(path, write)
 
 
 def _changed() -> LimitError:
