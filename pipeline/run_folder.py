@@ -78,12 +78,13 @@ class RunFolder:
         """Return run.json as written. Raises RunError when it is no run folder, or a newer one."""
         try:
             manifest: dict[str, Any] = json.loads(self.manifest.read_bytes())
-        except (OSError, ValueError) as error:
+            version = int(manifest["version"])
+        except (OSError, LookupError, TypeError, ValueError) as error:
             raise RunError(
                 f"{self.path} is not a run folder: {self.manifest.name} cannot be read",
                 hint="`pipeline runs` lists the runs",
             ) from error
-        if manifest.get("version", 0) > VERSION:
+        if version > VERSION:
             raise RunError(
                 f"{self.path} was made by a newer pipeline ({manifest.get('made_by', 'unknown')})",
                 hint="use that version, or a later one",
