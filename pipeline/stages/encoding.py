@@ -67,8 +67,10 @@ def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
     """Return the requests that carry the rows of *frame*, in the order of the rows.
 
     frame: a staged batch or a slice of one. A bulk operation makes one request of it, any other one
-    per row; no rows, no request. Idempotency keys are left empty. Raises InvariantBroken for what
-    an earlier stage should have kept away: constants that differ, NaN, an empty value in the path.
+    per row; no rows, no request. A column of JSON text is of type Binary, or of type String where
+    the field itself is of kind JSON; a member of a family may be a plain string. Idempotency keys
+    are left empty. Raises InvariantBroken for what an earlier stage should have kept away:
+    constants that differ, NaN, a type that JSON does not have, an empty value in the path.
     """
     bodies: Iterable[bytes | None]
     if frame.is_empty():
@@ -86,7 +88,7 @@ def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
 
 
 def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
-    """Return the body of the bulk request that carries all rows of *frame*, of which there is one.
+    """Return the body of the bulk request that carries all rows of *frame*, one at least.
 
     The constants come first, then the list of the rows: `{"campaignId":7,…,"envelope":[…]}`.
     """
@@ -94,8 +96,7 @@ def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
     body = _body(operation, frame.head(1), BESIDE_ROWS)
     rows = _body(operation, frame, IN_ROWS)
     if operation.shape is Shape.SCALAR:
-        (values,) = rows.members.values()
-        body.members[operation.envelope] = _scalars(values)
+        body.members[operation.envelope] = _scalars(rows.members)
         return _array(body)[1:-1]
     head = _array(body)[1:-2]
     comma = b"," if head != b"{" else b""
@@ -266,10 +267,12 @@ def _struct(name: str, members: pl.DataFrame, *, kept: bool) -> pl.Series:
     return pl.select(pl.when(filled).then(objects).alias(name)).to_series()
 
 
-def _scalars(values: "Branch | pl.Series") -> pl.Series:
-    if not isinstance(values, pl.Series):
-        raise InvariantBroken("the rows of a scalar operation are values, not objects")
-    return values.implode()
+def _scalars(members: Branch) -> pl.Series:
+    """Return the only member of all rows as one list."""
+    values = list(members.values())
+    if len(values) != 1 or not isinstance(values[0], pl.Series):
+        raise InvariantBroken(f"a row is one value here, not {', '.join(members) or 'nothing'}")
+    return values[0].implode()
 
 
 def _without_nulls(body: bytes, objects: pl.DataFrame) -> bytes:
