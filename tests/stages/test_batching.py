@@ -87,13 +87,22 @@ def test_two_coupons_for_one_profile_do_not_wait_for_each_other() -> None:
     assert numbers(batcher.add(frame("ABB", "ppq"))) == [[2, 3]]
 
 
+def test_two_unique_fields_are_each_kept_apart() -> None:
+    """Row 3 shares nothing with row 1, but must leave after row 2, which must leave after row 1."""
+    fields = (*COUPONS.fields, Field(name="session"))
+    batcher = Batcher(replace(COUPONS, fields=fields, lanes=("integrationId", "session")))
+    rows = frame("AAA", "pqq").with_columns(pl.Series("session", ["s", "s", "t"]))
+    assert list(batcher.add(rows)) == []
+    assert numbers(batcher.close()) == [[1], [2], [3]]
+
+
 def test_a_pool_that_is_too_large_sends_the_fullest_batches_first() -> None:
     batcher = Batcher(COUPONS, rows_max=100, pool_rows_max=100)
-    assert list(batcher.add(frame("A" * 60 + "B" * 30, range(90)))) == []
-    # Of 125 rows 25 are too many, and room for another quarter is made.
-    (made,) = batcher.add(frame("C" * 35, range(35), start=91))
-    assert made["couponValue"].to_list() == ["A"] * 60
-    assert batcher.rows_pooled == 65
+    assert list(batcher.add(frame("B" * 31 + "A" * 32 + "C" * 27, range(90)))) == []
+    # Of 125 rows 25 are too many, and room for another quarter of the pool is made.
+    made = batcher.add(frame("C" * 4 + "D" * 31, range(90, 125), start=91))
+    assert [batch["couponValue"].to_list() for batch in made] == [["A"] * 32, ["B"] * 31]
+    assert batcher.rows_pooled == 62
 
 
 def test_a_pool_of_rows_that_never_agree_stays_within_its_limit() -> None:
