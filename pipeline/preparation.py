@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.config.job import Column, Job
+from pipeline.config.column import Column
+from pipeline.config.job import Job
 from pipeline.errors import JobError
 from pipeline.model import FILE, LINE, ROW, SOURCE
 from pipeline.stages import mapping, results, validation

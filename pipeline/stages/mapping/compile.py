@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.config.column import Column, JsonValue
 from pipeline.config.hints import closest
-from pipeline.config.job import Column, JsonValue
 from pipeline.errors import JobError
 from pipeline.operations import Field, Kind, Operation
 from pipeline.stages.mapping import limits, native, sql, times

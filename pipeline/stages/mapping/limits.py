@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from pipeline.config.job import Column
+from pipeline.config.column import Column
 from pipeline.operations import Field, Kind
 from pipeline.stages.mapping.reading import ELEMENTS
 
