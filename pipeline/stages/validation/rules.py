@@ -55,6 +55,11 @@ def rules(field: Field, *, origin: str = "", expects: str = "") -> tuple[Check, 
     if field.required or field.place is Place.PATH:
         empty = (value == "") if field.kind is Kind.STRING else pl.lit(False)
         checks.append((cell.is_null() | empty, pl.lit(f"{name}: is empty")))
+    if field.place is Place.PATH and field.kind is Kind.STRING:
+        # Servers and proxies resolve these two as parts of a path, however they are written.
+        checks.append(
+            (value.is_in([".", ".."]), _shown(cell, name) + pl.lit(" cannot be in a URL"))
+        )
     for test, words in _tests(field):
         bad = value.list.eval(test(pl.element())).list.any() if field.kind in LISTS else test(value)
         checks.append((bad, _shown(cell, name) + pl.lit(f" {words}")))
