@@ -6,7 +6,9 @@ cannot be read becomes nulls: the row was delivered all the same.
 
 from collections.abc import Sequence
 
+import orjson
 import polars as pl
+from polars.datatypes import DataTypeClass
 
 from pipeline.model import KEY, RequestLine
 from pipeline.operations import AnswerField, Kind, Operation
@@ -24,6 +26,14 @@ DTYPES: dict[Kind, pl.DataType] = {
     Kind.NUMBERS: pl.List(pl.Float64()),
     Kind.JSON: pl.String(),
 }
+INT64_MAX = 2**63 - 1
+SCALARS: dict[type[pl.DataType], tuple[type, ...]] = {
+    pl.String: (str,),
+    pl.Int64: (int,),
+    pl.Float64: (int, float),
+    pl.Boolean: (bool,),
+}
+"""What Python makes of the JSON values that fit a column."""
 
 
 def dtype_of(field: AnswerField) -> pl.DataType:
@@ -49,13 +59,32 @@ def decode_answers(operation: Operation, leaves: Sequence[RequestLine]) -> pl.Da
 
 
 def _decode(texts: Sequence[str], dtype: pl.DataType) -> pl.Series:
-    """Decode JSON *texts*, all at once; one that cannot be read is null and spoils no other."""
+    """Decode JSON *texts*, all at once; what cannot be read is null and spoils nothing else."""
     try:
         return pl.Series(texts, dtype=pl.String).str.json_decode(dtype)
     except pl.exceptions.PolarsError:
         if len(texts) == 1:
-            return pl.Series([None], dtype=dtype)
+            return pl.Series([_fitted(_parsed(texts[0]), dtype)], dtype=dtype)
         return pl.concat([_decode([text], dtype) for text in texts])
+
+
+def _parsed(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _fitted(value: object, dtype: pl.DataType | DataTypeClass) -> object:
+    """Return *value* with null for what is not of *dtype*: one odd field takes no code with it."""
+    match dtype:
+        case pl.Struct() if isinstance(value, dict):
+            return {one.name: _fitted(value.get(one.name), one.dtype) for one in dtype.fields}
+        case pl.List() if isinstance(value, list):
+            return [_fitted(one, dtype.inner) for one in value]
+        case pl.Int64() if isinstance(value, int) and abs(value) > INT64_MAX:
+            return None
+    return value if isinstance(value, SCALARS.get(dtype.base_type(), ())) else None
 
 
 def _walk(start: pl.Expr, path: str) -> pl.Expr:
