@@ -5,7 +5,7 @@ Knows paths and bytes; never what they mean. Disk errors come out as `StorageErr
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pipeline.errors import StorageError
@@ -41,6 +41,22 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
         raise StorageError(
             f"cannot write {path}: {error.strerror or error}",
             hint="free space or mend the permissions, then resume the run; nothing is lost",
+        ) from error
+
+
+@contextlib.contextmanager
+def reading(path: Path, *foreign: type[Exception]) -> Iterator[None]:
+    """Around the reading of *path*, a file that was made durable: raise StorageError if it fails.
+
+    foreign: what a library raises for a file that is damaged, beside OSError.
+    """
+    errors: tuple[type[Exception], ...] = (OSError, *foreign)
+    try:
+        yield
+    except errors as error:
+        raise StorageError(
+            f"cannot read {path}: {error}",
+            hint="the file was deleted or damaged: bring it back and resume; nothing else is lost",
         ) from error
 
 

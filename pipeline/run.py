@@ -16,6 +16,7 @@ from pipeline.ledger import Ledger
 from pipeline.model import Status, Summary
 from pipeline.run_folder import RunFolder
 from pipeline.stages.results import schema_of
+from pipeline.stages.staging import read_part
 
 REASONS_SHOWN = 10
 UNFINISHED = "not finished"
@@ -80,19 +81,20 @@ class Run:
         schema = schema_of(self.job.operation)
         if not paths:
             return pl.DataFrame(schema=schema)
-        return pl.read_parquet(paths, schema=schema).sort("source", "row", maintain_order=True)
+        results = pl.concat([read_part(path) for path in paths])
+        return results.sort("source", "row", maintain_order=True)
 
     @property
     def failures(self) -> pl.DataFrame:
         """The rows rejected, refused or failed: source columns as they came, and the reasons."""
         path = self._files.failures
-        return pl.read_parquet(path) if path.exists() else pl.DataFrame()
+        return read_part(path) if path.exists() else pl.DataFrame()
 
     @property
     def rejected(self) -> pl.DataFrame:
         """The rows that validation refused: number, line, reasons, and `source` as they came."""
         paths = self._named("rejected")
-        return pl.concat([pl.read_parquet(path) for path in paths]) if paths else pl.DataFrame()
+        return pl.concat([read_part(path) for path in paths]) if paths else pl.DataFrame()
 
     @property
     def reasons(self) -> pl.DataFrame:

@@ -29,7 +29,7 @@ from pipeline.model import (
 from pipeline.operations import Operation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import results
-from pipeline.stages.staging import write_part
+from pipeline.stages.staging import read_part, write_part
 
 RESULTS_ROWS = 50_000
 """Rows of a results part: durable in some 13 ms (measured)."""
@@ -109,7 +109,7 @@ class Scribe:
             parts.setdefault(batch.file, []).append(batch)
         frames = []
         for file, within in parts.items():
-            part = pl.read_parquet(self.folder.staged / file, columns=[ROW, FILE, LINE, KEY, BATCH])
+            part = read_part(self.folder.staged / file, [ROW, FILE, LINE, KEY, BATCH])
             frames += [part.slice(batch.start, batch.rows) for batch in within]
         return pl.concat(frames)
 

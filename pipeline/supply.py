@@ -13,6 +13,7 @@ import anyio
 import polars as pl
 from anyio import CapacityLimiter, from_thread, to_thread
 
+from pipeline import durable
 from pipeline.ledger import Ledger
 from pipeline.model import SOURCE, BatchId, BatchLine, Positions, Request
 from pipeline.operations import Operation
@@ -141,7 +142,9 @@ class Supply:
         return drafts(batch, rows, [lane[start:stop] for lane in part.keys], requests)
 
     def _load(self, file: str) -> _Part:
-        rows = pl.scan_parquet(self.folder.staged / file).drop(SOURCE).collect()
+        path = self.folder.staged / file
+        with durable.reading(path, pl.exceptions.PolarsError):
+            rows = pl.scan_parquet(path).drop(SOURCE).collect()
         return _Part(rows=rows, keys=lane_keys(self.operation, rows))
 
 

@@ -131,6 +131,12 @@ def write_part(frame: pl.DataFrame, path: Path) -> None:
     durable.write_file(path, write)
 
 
+def read_part(path: Path, columns: list[str] | None = None) -> pl.DataFrame:
+    """Return *columns* (all of them) of the part at *path*. Raises StorageError if it is gone."""
+    with durable.reading(path, pl.exceptions.PolarsError):
+        return pl.read_parquet(path, columns=columns)
+
+
 def _changed() -> LimitError:
     return LimitError(
         "the source gives other batches than those staged before the interruption",

@@ -73,12 +73,17 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
     window = anyio.Semaphore(WINDOW * delivery.concurrency)
     slots = anyio.CapacityLimiter(delivery.concurrency if delivery.proof.proven else 1)
     async with anyio.create_task_group() as tasks:
-        async for draft in drafts:
-            await window.acquire()
-            if delivery.stopped:
-                break
-            tasks.start_soon(_carry, delivery, draft, window, slots)
-            await anyio.lowlevel.checkpoint()
+        try:
+            async for draft in drafts:
+                await window.acquire()
+                if delivery.stopped:
+                    break
+                tasks.start_soon(_carry, delivery, draft, window, slots)
+                await anyio.lowlevel.checkpoint()
+        except (
+            PipelineError
+        ) as error:  # there are no more drafts: what is in flight ends all the same
+            delivery.stop(error)
     if delivery.stopped:
         raise delivery.stopped
 

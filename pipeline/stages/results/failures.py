@@ -61,7 +61,8 @@ def _chain(first: pl.DataFrame, rest: Iterable[pl.DataFrame]) -> Iterator[pl.Dat
 
 def _frames(parts: Parts) -> Iterator[pl.DataFrame]:
     for path in parts.rejected:
-        rejected = pl.read_parquet(path)
+        with durable.reading(path, pl.exceptions.PolarsError):
+            rejected = pl.read_parquet(path)
         yield _shaped(
             rejected,
             pl.lit(Status.REJECTED.value).alias("_status"),
@@ -74,7 +75,8 @@ def _frames(parts: Parts) -> Iterator[pl.DataFrame]:
     batches = refused[BATCH].unique()
     for path in parts.staged:
         staged = pl.scan_parquet(path).filter(pl.col(BATCH).is_in(batches.implode()))
-        found = staged.select(ROW, FILE, LINE, SOURCE).collect()
+        with durable.reading(path, pl.exceptions.PolarsError):
+            found = staged.select(ROW, FILE, LINE, SOURCE).collect()
         if len(found):
             joined = found.join(refused, on=[ROW, FILE], how="inner", maintain_order="left")
             reason = pl.concat_str(
@@ -91,11 +93,15 @@ def _frames(parts: Parts) -> Iterator[pl.DataFrame]:
 def _refused(results: Iterable[Path]) -> pl.DataFrame:
     """Return the rows refused or failed: numbers and reasons only, never their columns."""
     columns = ("row", "source", "batch", "status", "error_title", "error_details")
-    files = [path for path in results if not path.name.startswith("rejected-")]
-    if not files:
-        return pl.DataFrame(schema=dict.fromkeys((ROW, FILE, BATCH), pl.Null))
     wanted = pl.col("status").is_in([Status.REFUSED.value, Status.FAILED.value])
-    return pl.scan_parquet(files).select(columns).filter(wanted).rename({"source": FILE}).collect()
+    found = []
+    for path in results:
+        if not path.name.startswith("rejected-"):
+            with durable.reading(path, pl.exceptions.PolarsError):
+                found.append(pl.scan_parquet(path).select(columns).filter(wanted).collect())
+    if not found:
+        return pl.DataFrame(schema=dict.fromkeys((ROW, FILE, BATCH), pl.Null))
+    return pl.concat(found).rename({"source": FILE})
 
 
 def _shaped(frame: pl.DataFrame, *about: pl.Expr) -> pl.DataFrame:
