@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.durable import TEMPORARY, write_atomically, write_file
+from pipeline.durable import TEMPORARY, reading, write_atomically, write_file
 from pipeline.errors import StorageError
 
 
@@ -53,3 +53,13 @@ def test_what_is_not_the_disks_fault_passes(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot write"):
         write_atomically(tmp_path / "gone" / "x", b"")
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    with pytest.raises(StorageError, match=r"cannot read .*part\.parquet"), reading(path):
+        path.read_bytes()
+    with pytest.raises(StorageError, match="damaged"), reading(path, LookupError):
+        raise LookupError("damaged")
+    with pytest.raises(LookupError), reading(path):
+        raise LookupError("not the disk's fault")

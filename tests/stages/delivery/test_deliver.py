@@ -15,7 +15,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import Interrupted, PipelineError, ServiceError
+from pipeline.errors import Interrupted, PipelineError, ServiceError, StorageError
 from pipeline.model import (
     Answer,
     BatchId,
@@ -96,7 +96,9 @@ class Trip:
     delivery: Delivery = field(init=False)
     stopped: PipelineError | None = None
 
-    def carry(self, *batches: tuple[BatchLine, pl.DataFrame]) -> "Trip":
+    def carry(
+        self, *batches: tuple[BatchLine, pl.DataFrame], fails: PipelineError | None = None
+    ) -> "Trip":
         made = ports(self.road.exchange, self.books, self.clock)
         self.delivery = Delivery(
             operation=self.operation,
@@ -114,6 +116,8 @@ class Trip:
                     self.drafted += 1
                     self.alive_max = max(self.alive_max, self.drafted - self.settled)
                     yield draft
+            if fails is not None:
+                raise fails
 
         async def main() -> None:
             try:
@@ -229,6 +233,14 @@ def test_a_stop_in_the_middle_of_an_isolation_leaves_the_rest_pending() -> None:
     leaves = trip.books.leaves(batch[0])
     assert sorted(leaves) == list(range(100))
     assert {line.state for line in leaves.values()} == {State.PENDING}
+
+
+def test_when_the_supply_fails_what_is_in_flight_ends_all_the_same() -> None:
+    """A staged part is gone: that must not put the requests on the road in doubt."""
+    trip = Trip(Road(), operation=NEVER)
+    trip.carry(*singles(3), fails=StorageError("a part is gone"))
+    assert str(trip.stopped) == "a part is gone"
+    assert 1 <= len(trip.of("sent")) == len(trip.of("delivered"))
 
 
 # ── what is durable before what ──────────────────────────────────────────────────────────────────
