@@ -27,7 +27,7 @@ DTYPES: dict[Kind, pl.DataType] = {
     Kind.JSON: pl.String(),
 }
 INT64_MAX = 2**63 - 1
-SCALARS: dict[type[pl.DataType], tuple[type, ...]] = {
+SCALARS: dict[DataTypeClass, tuple[type, ...]] = {
     pl.String: (str,),
     pl.Int64: (int,),
     pl.Float64: (int, float),
