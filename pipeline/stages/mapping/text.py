@@ -48,8 +48,8 @@ def boolean(cell: pl.Expr) -> pl.Expr:
 
 
 def json(cell: pl.Expr) -> pl.Expr:
-    """Keep the text of JSON objects and arrays."""
-    return pl.when(is_json(cell) & cell.str.contains(NESTED_START)).then(cell)
+    """Keep the text of JSON objects and arrays, as Binary: it is sent as it stands, not quoted."""
+    return pl.when(is_json(cell) & cell.str.contains(NESTED_START)).then(cell.cast(pl.Binary))
 
 
 def time(cell: pl.Expr, how: Reading) -> pl.Expr:

@@ -110,7 +110,7 @@ def test_the_schema_has_the_dtype_of_each_kind() -> None:
         Kind.TIMES: pl.List(pl.String),
         Kind.INTEGERS: pl.List(pl.Int64),
         Kind.NUMBERS: pl.List(pl.Float64),
-        Kind.JSON: pl.String,
+        Kind.JSON: pl.Binary,
     }
     wanted = [Column(field=f"attributes.{k.name}", column="spend", type=k) for k in Kind]
     found = compiled(ID, *wanted)
@@ -139,9 +139,9 @@ def test_an_attribute_without_a_type_has_that_of_its_source() -> None:
         (["a", "b"], Kind.STRINGS, ["a", "b"]),
         ([1, 2], Kind.INTEGERS, [1, 2]),
         ([1, 2.5], Kind.NUMBERS, [1.0, 2.5]),
-        ({"lat": 1}, Kind.JSON, '{"lat": 1}'),
-        ([{"a": 1}, "b"], Kind.JSON, '[{"a": 1}, "b"]'),
-        ([], Kind.JSON, "[]"),
+        ({"lat": 1}, Kind.JSON, b'{"lat": 1}'),
+        ([{"a": 1}, "b"], Kind.JSON, b'[{"a": 1}, "b"]'),
+        ([], Kind.JSON, b"[]"),
     ],
 )
 def test_a_constant_has_the_type_it_is_written_in(value: object, kind: Kind, sent: object) -> None:

@@ -87,7 +87,7 @@ NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
         (pl.List(pl.Float64), Kind.NUMBERS, [[0.5, NAN], [0.5]], [None, [0.5]]),
         (pl.List(pl.Date), Kind.TIMES, [[date(2026, 7, 1)]], [["2026-07-01T00:00:00Z"]]),
         (pl.String(), Kind.STRINGS, ["a|b"], [["a", "b"]]),
-        (pl.String(), Kind.JSON, ['{"a": 1}', "{"], ['{"a": 1}', None]),
+        (pl.String(), Kind.JSON, ['{"a": 1}', "{"], [b'{"a": 1}', None]),
     ],
 )
 def test_a_value_is_sent_exactly_or_not_at_all(
