@@ -146,7 +146,12 @@ def test_a_full_disk_under_standard_output_is_told(environment: dict[str, str]) 
 
 def test_what_stands_in_a_cell_does_not_command_the_terminal(shell: Shell, tmp_path: Path) -> None:
     path = tmp_path / "rude.csv"
-    path.write_text("integrationId\nred \x1b[31m and \u202e backwards\n")
-    shown = shell("preview", path, "--to", "profiles")
-    assert "\x1b" not in shown.output
-    assert "\u202e" not in shown.output
+    path.write_text("integrationId\nturned \u202e around\n")
+    shown = shell("preview", path, "--to", "profiles").stdout
+    assert "\u202e" not in shown
+    assert "turned \\u202e around" in shown
+
+
+def test_nor_does_what_stands_in_a_name(shell: Shell) -> None:
+    refused = shell("run", "red\x1b[31m.csv", "--to", "profiles")
+    assert refused.stderr.startswith("pipeline: red\\x1b[31m.csv does not exist")
