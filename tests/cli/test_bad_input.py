@@ -10,7 +10,7 @@ from tests.cli.shell import Shell
 TOML = """
 operation = "profils"
 source = 3
-colums = {}
+columnz = {}
 """
 GOOD_TOML = 'operation = "profiles"\nsource = "good.csv"\n'
 
@@ -133,7 +133,7 @@ def test_every_problem_stands_on_a_line_of_its_own(
     refused = shell("validate", "job.toml")
     assert [line.split()[1] for line in refused.stderr.splitlines()[1:4]] == [
         "source:",
-        "colums:",
+        "columnz:",
         "operation:",
     ]
     unset = {"TALON_ONE_API_KEY": "", "TALON_ONE_BASE_URL": ""}
