@@ -14,7 +14,7 @@ class CsvOptions:
     encoding: str = "utf-8"
     quote: str = '"'
     compression: str = "infer"
-    """infer (by the name's end), none, gzip, zstd, …"""
+    """infer (by the first bytes), none, gzip, zstd"""
     header: bool = True
     column_names: tuple[str, ...] = ()
     """The columns' names, where the file has no header."""
