@@ -86,7 +86,7 @@ def test_python_m_pipeline_is_the_same_command() -> None:
 
 
 def test_a_command_misspelt_is_asked_back() -> None:
-    refused = CliRunner().invoke(commands, ["statuss"])
+    refused = CliRunner().invoke(commands, ["statvs"])
     assert refused.exit_code == 2
     assert "Did you mean" in refused.stderr
     assert "'status'" in refused.stderr
