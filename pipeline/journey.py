@@ -16,7 +16,7 @@ from anyio import to_thread
 
 from pipeline.clock import Clock
 from pipeline.config.job import Allowance, Job
-from pipeline.errors import LimitError, PipelineError
+from pipeline.errors import LimitError, PipelineError, StorageError
 from pipeline.events import Event, Listener, RequestsSettled, RowsStaged, StagingFinished
 from pipeline.ledger import Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
@@ -172,7 +172,7 @@ def close_books(journey: Journey) -> None:
     """Write the results of all that is settled and the rows to mend, and see that rows add up.
 
     To be called at every end of a push, also an early one. Raises InvariantBroken when a finished
-    run does not have exactly one outcome for each row.
+    run does not have exactly one outcome for each row, StorageError when a part is gone.
     """
     folder, ledger = journey.folder, journey.ledger
     scribe = Scribe(
@@ -188,6 +188,12 @@ def close_books(journey: Journey) -> None:
         staged=tuple(folder.staged / file for file in ledger.files("staged")),
         rejected=tuple(folder.rejected / file for file in ledger.files("rejected")),
     )
+    gone = [path for path in (*parts.results, *parts.rejected) if not path.exists()]
+    if gone:
+        raise StorageError(
+            f"{gone[0]} is gone, and with it what became of its rows",
+            hint=f"bring it back and `pipeline resume {folder.path}`; nothing else is lost",
+        )
     results.write_failures(parts, folder.failures, run=folder.id)
 
 
@@ -199,7 +205,8 @@ async def _deliver(journey: Journey, supply: Supply, first: int | None) -> None:
         await deliver(journey.delivery, supply.drafts())
     except PipelineError as error:
         journey.stop(error)
-    if first is not None and journey.stopped is None:
+    rest = journey.rows is None or journey.ledger.totals().of(Status.PENDING)
+    if first is not None and rest and journey.stopped is None:
         journey.stop(_canary(journey, first))
     supply.lead.end()
 

@@ -7,7 +7,7 @@ ended. Never Click, never print; the notebook's door and the command line both c
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +20,7 @@ from pipeline import run_folder
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
-from pipeline.errors import JobError, LimitError, PipelineError
+from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError
 from pipeline.events import Listener, Noticed, RowsStaged, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
@@ -199,21 +199,27 @@ def _new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
             if preparation is None:
                 job = replace(job, sources=(str(_spooled(folder, terms)),))
                 preparation = Preparation(job)
-            folder.write_manifest(
-                {
-                    "made_by": metadata.version("talon-one-pipeline"),
-                    "run": folder.id,
-                    "started_at": stamp(now),
-                    "job": job.to_json(),
-                    "source": {
-                        "files": list(preparation.source.files),
-                        "fingerprint": preparation.source.fingerprint(),
-                    },
-                    "base_url": terms.connection.base_url if terms.connection else None,
-                }
-            )
-            with _open(Ledger.create(folder.ledger), folder, job, terms) as journey:
-                yield journey, preparation
+            # The ledger first: what has a manifest is a run, and can be resumed.
+            with closing(Ledger.create(folder.ledger)) as ledger:
+                folder.write_manifest(_manifest(folder, job, preparation, terms))
+                with _open(ledger, folder, job, terms) as journey:
+                    yield journey, preparation
+
+
+def _manifest(
+    folder: RunFolder, job: Job, preparation: Preparation, terms: Terms
+) -> dict[str, Any]:
+    return {
+        "made_by": metadata.version("talon-one-pipeline"),
+        "run": folder.id,
+        "started_at": stamp(terms.clock.now()),
+        "job": job.to_json(),
+        "source": {
+            "files": list(preparation.source.files),
+            "fingerprint": preparation.source.fingerprint(),
+        },
+        "base_url": terms.connection.base_url if terms.connection else None,
+    }
 
 
 @contextmanager
@@ -316,6 +322,8 @@ def _ending(journey: Journey, terms: Terms) -> Iterator[Run]:
         stopped = _first(group)
     try:
         journeys.close_books(journey)
+    except InvariantBroken as error:
+        stopped = error  # whatever else there is to say: rows that do not add up come first
     except PipelineError as error:
         stopped = stopped or error
     seconds = terms.clock.monotonic() - began
