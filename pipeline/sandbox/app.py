@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.sandbox import wire
 from pipeline.sandbox.answers import Answer, Refused
@@ -86,7 +86,7 @@ class App:
     async def _decide(self, request: Request) -> Outcome:
         operation, found = self.engine.router.find(request.method, request.path)
         if operation is None or isinstance(found, list):
-            return Outcome(performed=self._refused(_unrouted(request, bool(found)), None))
+            return Outcome(performed=Performed(answer=self._unrouted(request, list(found))))
         decision = self.plan.draw(operation.name, request.now)
         try:
             self.engine.authorise(request, operation)
@@ -115,6 +115,13 @@ class App:
                     return NOTHING
                 return self.engine.perform(request, admitted)
 
+    def _unrouted(self, request: Request, methods: list[str]) -> Answer:
+        if not methods:
+            return self.engine.refuse(Refused(404, "There is nothing at this path"), None)
+        refused = Refused(405, f"{request.method} is not allowed here")
+        allowed = (b"allow", ", ".join(methods).encode())
+        return replace(self.engine.refuse(refused, None), headers=(allowed,))
+
     def _refused(self, refused: Refused, operation: Operation | None) -> Performed:
         return Performed(answer=self.engine.refuse(refused, operation))
 
@@ -140,12 +147,6 @@ async def _send(scope: wire.Scope, send: wire.Send, outcome: Outcome) -> None:
         await wire.send_half(scope, send, outcome.answer)
     else:
         await wire.send_answer(send, outcome.answer, slow_s=decision.slow_s)
-
-
-def _unrouted(request: Request, path_is_known: bool) -> Refused:  # noqa: FBT001 -- one caller
-    if path_is_known:
-        return Refused(405, f"{request.method} is not allowed here")
-    return Refused(404, "There is nothing at this path")
 
 
 def _too_many(full: LaneFull) -> Refused:

@@ -69,6 +69,11 @@ def takes_body(operation: str) -> bool:
     return "requestBody" in operations()[operation]
 
 
+def answers(operation: str, status: int) -> bool:
+    """Tell whether *operation* documents the answer *status*."""
+    return str(status) in operations()[operation]["responses"]
+
+
 def answer_schema(operation: str, status: int) -> Schema | None:
     """Return the schema of the answer *status* of *operation*, or None when it has none."""
     answer = operations()[operation]["responses"].get(str(status), {})

@@ -139,7 +139,7 @@ class Engine:
         With the switch `bulk-refusal=partial` a bad row is left out, and its problem kept.
         """
         query = query_of(request.query)
-        if problems := list(rules.query_problems(operation, query)):
+        if problems := list(rules.query_problems(operation.name, query)):
             raise Refused(400, problems=problems)
         call = Call(path=path, query=query, body=_body(request, operation))
         if len(rules.rows(operation, call.body)) > rules.ROWS_MAX:

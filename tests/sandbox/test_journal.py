@@ -135,6 +135,13 @@ def test_a_line_that_was_cut_short_is_dropped(tmp_path: Path) -> None:
         third.engine.close()
 
 
+def test_what_was_answered_is_read_by_another_at_once(tmp_path: Path) -> None:
+    desk = Desk(data=str(tmp_path))
+    desk.ask("PUT", "/v2/customer_profiles", profiles("A"))
+    assert b'"integrationId": "A"' in (tmp_path / "journal").read_bytes()
+    desk.engine.close()
+
+
 def test_two_sandboxes_cannot_share_a_folder(tmp_path: Path) -> None:
     desk = Desk(data=str(tmp_path))
     with pytest.raises(ValueError, match="another sandbox"):

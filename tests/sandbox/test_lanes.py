@@ -106,6 +106,24 @@ async def test_a_lane_with_two_keys_cannot_wait_in_a_ring() -> None:
 
 
 @pytest.mark.anyio
+async def test_one_of_a_lane_is_worked_on_at_a_time() -> None:
+    lanes, at_work, most = Lanes(), 0, 0
+
+    async def work() -> None:
+        nonlocal at_work, most
+        async with lanes.turn(["profile:p"]):
+            at_work += 1
+            most = max(most, at_work)
+            await anyio.lowlevel.checkpoint()
+            at_work -= 1
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(work)
+    assert most == 1
+
+
+@pytest.mark.anyio
 async def test_a_lane_is_full_at_three_and_leaves_nothing_behind() -> None:
     lanes = Lanes()
     done = anyio.Event()
@@ -121,7 +139,7 @@ async def test_a_lane_is_full_at_three_and_leaves_nothing_behind() -> None:
             started = anyio.Event()
             tasks.start_soon(stay, started)
             await started.wait()
-        with pytest.raises(LaneFull):
+        with pytest.raises(LaneFull), anyio.fail_after(1):
             async with lanes.turn(["profile:p"]):
                 pass
         async with lanes.turn(["coupon:c"]):  # only profiles and sessions have lanes

@@ -274,6 +274,15 @@ def test_the_child_ends_when_its_parent_does_however_it_does(how: str) -> None:
                 os.killpg(parent.pid, signal.SIGKILL)  # the fork, which sleeps
 
 
+def test_answers_are_not_held_back_until_the_last_is_acknowledged() -> None:
+    with (
+        server.listening(server.Settings()) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_listening_beyond_this_machine_is_warned_about() -> None:
     for host, warned in (("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("x.org", True)):  # noqa: S104
         told = server.hints(server.Settings(host=host), "http://…", {})
