@@ -17,6 +17,8 @@ RowNumber = NewType("RowNumber", int)
 ROW, FILE, LINE, BATCH, KEY, SOURCE = "row", "file", "line", "batch", "key", "source"
 """The columns of a staged frame beside the fields of the API; `source` is a struct of the columns
 as they came."""
+HEAD = "head"
+"""Whether a row begins a request of its own: a column only where several rows make one (a cart)."""
 
 
 class Status(enum.StrEnum):

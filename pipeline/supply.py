@@ -149,8 +149,8 @@ class Supply:
 
 
 def _first(draft: Draft, rows: int) -> Draft:
-    """Return *draft* cut to its first *rows* rows, unless the ledger knows it already."""
-    if draft.line is not None or len(draft.positions) <= rows:
+    """Return *draft* cut to its first *rows* rows, unless it is encoded, or in the ledger."""
+    if draft.line is not None or draft.request is not None or len(draft.positions) <= rows:
         return draft
     places = list(draft.positions)[:rows]
     return Draft(

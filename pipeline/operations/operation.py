@@ -32,6 +32,8 @@ class Place(enum.StrEnum):
     """Beside the rows of a bulk request (constant for all of them), or the body of a single one."""
     ROW = "row"
     """In each element of the list that a bulk request carries."""
+    LINE = "line"
+    """In an element of `Operation.lines`, a list that several rows of one key make up: a cart."""
 
 
 class Repeat(enum.StrEnum):
@@ -68,7 +70,7 @@ class Conflict(enum.StrEnum):
     RETRY = "retry"
     """Too many updates of one profile or session at the same time."""
     DONE = "done"
-    """It exists already: an earlier attempt has arrived."""
+    """It exists already, where the answer says so: an earlier attempt has arrived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,12 @@ class Field:
     """Whether the rows of one request must agree on it although it stands in each of them."""
     needs: str = ""
     """Another list that must be sent, empty at least, as soon as this one is (API.md §3.11)."""
+    only_with: str = ""
+    """A flag that must be true where this is sent."""
+    elements: "tuple[Field, ...]" = ()
+    """Of a JSON list of objects: what each of them has. What else is in them is not looked at."""
+    total_max: tuple[str, int] | None = None
+    """Of a JSON list: a member, and what its values may add up to."""
     choices: tuple[str, ...] = ()
     pattern: str = ""
     default: str | int | bool | None = None
@@ -113,11 +121,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerField:
-    """One typed column that the results keep of an answer; `at`: dotted path, `[]` walks a list."""
+    """One typed column that the results keep of an answer.
+
+    `at`: dotted path; `[]` after a name walks a list, `[name=value]` those of its objects that have
+    this value: `effects[effectType=rejectCoupon].props.value`. An object, or with `many` a list of
+    objects, has `fields` and becomes a nested column; without them JSON is kept as its text.
+    """
 
     name: str
     kind: Kind
     at: str
+    fields: "tuple[AnswerField, ...]" = ()
+    many: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,12 +188,16 @@ class Operation:
     """Whether it removes what cannot be brought back: it asks first."""
     retired: bool = False
     """Whether today's document no longer has it (V1)."""
+    successor: str = ""
+    """Name of the operation that came after a retired one."""
     in_bulk: str = ""
     """Name of the faster operation that does the same for many rows."""
     entity: str = ""
     """Whose attributes `attributes.*` are, as GET /v1/attributes names it."""
     wrap: str = ""
     """Object of the body that holds a single-row operation's fields, unless they say otherwise."""
+    lines: str = ""
+    """The field, a list, that rows of one key make up together: the cart of a session."""
 
     @property
     def bulk(self) -> bool:

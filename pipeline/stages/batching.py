@@ -10,12 +10,14 @@ same thing: those that agree on the constants in path and body, whatever their o
 one profile under two coupons, or in two campaigns, may swap.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
 import polars as pl
 
+from pipeline.model import HEAD
 from pipeline.operations import Operation, Place
 
 ROWS_MAX = 1000
@@ -24,6 +26,7 @@ POOL_ROWS_MAX = 500_000
 full. Measured on 5 million rows of 500 coupons, shuffled: all batches full; 95 % with 400,000."""
 BODY_BYTES_MAX = 5 * 1024 * 1024
 """No limit is documented (API.md §2.7); should the API have one, a 413 splits the batch again."""
+HOW = (Place.QUERY, Place.ROW)
 FRESH_SHARE = 4
 """The pool is looked through when it has grown by a quarter: then each row is seen a few times."""
 NUMBER_BYTES = 12
@@ -45,7 +48,7 @@ class Columns:
 
     constants: tuple[str, ...]
     options: tuple[str, ...]
-    """The constants that say how, not what: those in the query."""
+    """The constants that say how, not what: those in the query, and in the rows themselves."""
     unique: tuple[str, ...]
     sent: tuple[str, ...]
 
@@ -56,7 +59,7 @@ class Columns:
         constants = [(name, f) for name, f in fields if f in operation.constants]
         return cls(
             constants=tuple(name for name, _ in constants),
-            options=tuple(name for name, field in constants if field.place is Place.QUERY),
+            options=tuple(name for name, field in constants if field.place in HOW),
             unique=tuple(name for name, field in fields if field.name in operation.unique),
             sent=tuple(name for name, field in fields if field.place is Place.ROW),
         )
@@ -118,7 +121,9 @@ class Batcher:
     def _look(self, *, last: bool) -> Iterator[pl.DataFrame]:
         pool = pl.concat(self._waiting)
         columns = Columns.of(self._operation, pool.columns)
-        if _is_plain(pool, columns):
+        if HEAD in pool.columns:
+            cut = _slice_whole(pool, self._rows_max, last=last)
+        elif _is_plain(pool, columns):
             cut = _slice(pool, self._rows_max, last=last)
         else:
             cut = self._gather(pool, columns, last=last)
@@ -160,6 +165,21 @@ def _slice(pool: pl.DataFrame, rows_max: int, *, last: bool) -> Cut:
     leaving = sum(sizes)
     # The rest is copied, or its few rows would keep the whole block in memory.
     return Cut(rows=pool.head(leaving), sizes=sizes, rest=pool.slice(leaving).rechunk())
+
+
+def _slice_whole(pool: pl.DataFrame, rows_max: int, *, last: bool) -> Cut:
+    """Cut a pool as it stands, but never among rows that make one request.
+
+    A batch has no more than *rows_max* rows, unless its one request has.
+    """
+    ends = [*pool.get_column(HEAD).arg_true().to_list()[1:], pool.height]
+    sizes, start = [], 0
+    while start < (pool.height if last else pool.height - rows_max):
+        fitting = bisect_right(ends, start + rows_max) - 1
+        stop = ends[max(fitting, bisect_right(ends, start))]
+        sizes.append(stop - start)
+        start = stop
+    return Cut(rows=pool.head(start), sizes=sizes, rest=pool.slice(start).rechunk())
 
 
 def _cut(pool: pl.DataFrame, chosen: pl.DataFrame) -> Cut:

@@ -22,7 +22,7 @@ import polars as pl
 from polars.datatypes import FloatType, IntegerType
 
 from pipeline.errors import InvariantBroken
-from pipeline.model import Request
+from pipeline.model import HEAD, Request
 from pipeline.operations import Field, Kind, Operation, Place, Shape
 
 Path: TypeAlias = tuple[str, ...]
@@ -32,7 +32,7 @@ Branch: TypeAlias = "dict[str, Branch | pl.Series]"
 IN_PATH, IN_QUERY = frozenset({Place.PATH}), frozenset({Place.QUERY})
 BESIDE_ROWS, IN_ROWS = frozenset({Place.BODY}), frozenset({Place.ROW})
 IN_BODY = BESIDE_ROWS | IN_ROWS
-NOT_IN_ROWS = frozenset(Place) - IN_ROWS
+IN_LINES = frozenset({Place.LINE})
 MARK = "\0"
 """Ends the name of a member whose JSON text is still to come; no field of the API has it."""
 MARKED = b'\\u0000":true'
@@ -67,20 +67,29 @@ def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
     """Return the requests that carry the rows of *frame*, in the order of the rows.
 
     frame: a staged batch or a slice of one. A bulk operation makes one request of it, any other one
-    per row; no rows, no request. A column of JSON text is of type Binary, or of type String where
-    the field itself is of kind JSON; a member of a family may be a plain string. Idempotency keys
-    are left empty. Raises InvariantBroken for what an earlier stage should have kept away:
-    constants that differ, NaN, a type that JSON does not have, an empty value in the path.
+    per row, or per group of rows that HEAD begins; no rows, no request. A column of JSON text is of
+    type Binary, or of type String where the field itself is of kind JSON; a member of a family may
+    be a plain string. Idempotency keys are left empty. Raises InvariantBroken for what an earlier
+    stage should have kept away: constants that differ, NaN, a type that JSON does not have, an
+    empty value in the path.
     """
     bodies: Iterable[bytes | None]
     if frame.is_empty():
         return []
     if operation.bulk:
-        targets, bodies = to_targets(operation, frame.head(1)), [to_json(operation, frame)]
-    elif any(field.place in IN_BODY for field in operation.fields):
+        target, body = to_targets(operation, frame.head(1)), to_json(operation, frame)
+        return _requests(operation, target, [body])
+    frame = _folded(operation, _completed(operation, frame))
+    if any(field.place in IN_BODY for field in operation.fields):
         targets, bodies = to_targets(operation, frame), to_bodies(operation, frame)
     else:
         targets, bodies = to_targets(operation, frame), [None] * frame.height
+    return _requests(operation, targets, bodies)
+
+
+def _requests(
+    operation: Operation, targets: Iterable[str], bodies: Iterable[bytes | None]
+) -> list[Request]:
     return [
         Request(method=operation.method, target=target, body=body)
         for target, body in zip(targets, bodies, strict=True)
@@ -105,8 +114,14 @@ def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
 
 def to_bodies(operation: Operation, frame: pl.DataFrame) -> list[bytes]:
     """Return one JSON object per row of *frame*, for an operation that takes a row at a time."""
-    body = _body(operation, frame, IN_BODY)
+    return _each(_body(operation, frame, IN_BODY))
+
+
+def _each(body: Body) -> list[bytes]:
+    """Return the JSON of each row's object."""
     objects = _frame(body)
+    if not objects.width:
+        return [b"{}"] * body.height
     sink = io.BytesIO()
     objects.write_ndjson(sink)
     lines = _without_nulls(sink.getvalue(), objects).replace(b"\n", LINE_END)
@@ -180,10 +195,44 @@ def _columns(
             yield route, frame.get_column(route.column)
 
 
+def _completed(operation: Operation, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return *frame* with an empty list where a row has no value in a field that another needs."""
+    for field in operation.fields:
+        if field.needs and field.name in frame.columns:
+            empty = pl.lit([], dtype=frame.schema[field.name])
+            beside = pl.col(field.needs) if field.needs in frame.columns else pl.lit(None)
+            needed = pl.when(beside.is_null() & pl.col(field.name).is_not_null()).then(empty)
+            frame = frame.with_columns(needed.otherwise(beside).alias(field.needs))
+    return frame
+
+
+def _folded(operation: Operation, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per request: of the rows of a group, each a line of the list they make up.
+
+    What the rows say beside their lines is the same in all of them, or said by some.
+    """
+    if HEAD not in frame.columns:
+        return frame
+    lines = pl.Series(operation.lines, _each(_body(operation, frame, IN_LINES)))
+    own = [name for name in frame.columns if name != HEAD and name not in _lines(operation, frame)]
+    grouped = frame.with_columns(lines.cast(pl.String)).group_by(
+        pl.col(HEAD).cum_sum().alias(MARK), maintain_order=True
+    )
+    folded = grouped.agg(
+        pl.col(own).drop_nulls().first(), pl.col(operation.lines).str.join(",")
+    ).drop(MARK)
+    array = pl.concat_str(pl.lit("["), operation.lines, pl.lit("]")).cast(pl.Binary)
+    return folded.with_columns(array.alias(operation.lines))
+
+
+def _lines(operation: Operation, frame: pl.DataFrame) -> set[str]:
+    return {route.column for route, _ in _columns(operation, frame, IN_LINES)}
+
+
 def _check_constants(operation: Operation, frame: pl.DataFrame) -> None:
     """Look once more, right before it is sent: a row under another's campaign cannot be undone."""
-    for route, series in _columns(operation, frame, NOT_IN_ROWS):
-        if series.n_unique() > 1:
+    for route, series in _columns(operation, frame, frozenset(Place)):
+        if route.field in operation.constants and series.n_unique() > 1:
             raise InvariantBroken(f"{operation.name}: {route.column} differs within one request")
 
 
@@ -208,7 +257,7 @@ def _kept(operation: Operation, places: frozenset[Place]) -> tuple[Path, ...]:
         for field in operation.fields
         if field.is_family and field.required and field.place in places
     )
-    return (_wrap(operation), *families)
+    return (*([_wrap(operation)] if Place.BODY in places else []), *families)
 
 
 def _wrap(operation: Operation) -> Path:
@@ -219,7 +268,8 @@ def _path(operation: Operation, field: Field, column: str) -> Path:
     """Return where the value of *column* goes: the names from the root of the body to it."""
     name = column.removeprefix(field.name[:-1])
     parts = tuple(name if p == "*" else p for p in field.path.removeprefix("/").split("."))
-    return parts if field.path.startswith("/") else _wrap(operation) + parts
+    whole = field.path.startswith("/") or field.place is Place.LINE
+    return parts if whole else _wrap(operation) + parts
 
 
 def _branch(members: Branch, path: Iterable[str]) -> Branch:

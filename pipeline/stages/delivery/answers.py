@@ -39,7 +39,7 @@ def read_refusal(operation: Operation, answer: Answer, rows: int) -> Refusal:
     errors = errors_of(answer)
     constants = {field.path.lstrip("/").split(".")[0] for field in operation.constants}
     named: dict[int, ApiError] = {}
-    everything = rows == 1
+    everything = rows == 1 or not operation.bulk
     for error in errors:
         index = row_named(operation, error.pointer)
         if index is not None and index < rows:

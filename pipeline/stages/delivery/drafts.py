@@ -6,11 +6,12 @@ never sends. Times are seconds since the epoch.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import polars as pl
 
-from pipeline.model import BatchLine, Positions, Request, RequestLine, State
+from pipeline.model import HEAD, BatchLine, Positions, Request, RequestLine, State
 from pipeline.operations import Operation, Repeat
 
 REPLAY_S = 23 * 3600
@@ -68,9 +69,11 @@ def drafts(
 ) -> Iterator[Draft]:
     """Yield a draft for each request of *batch* that is still to be made, in order of rows.
 
-    keys: of *rows*, see `lane_keys`. requests: one per row where they were encoded together
-    (single-row operations), else none.
+    keys: of *rows*, see `lane_keys`. requests: one per row, or per group of rows that HEAD begins,
+    where they were encoded together (single-row operations), else none.
     """
+    starts = rows[HEAD].arg_true().to_list() if HEAD in rows.columns else list(range(batch.rows))
+    request_at = dict(zip(starts, requests, strict=True)) if requests else {}
 
     def draft(positions: Positions, line: RequestLine | None = None) -> Draft:
         occupied: set[int | None] = {None}
@@ -79,7 +82,7 @@ def drafts(
         else:
             occupied.update(lane[place] for lane in keys for place in positions)
         occupied.discard(None)
-        request = requests[positions.spans[0][0]] if requests else None
+        request = request_at.get(positions.spans[0][0])
         return Draft(
             batch=batch,
             rows=rows,
@@ -94,10 +97,17 @@ def drafts(
             yield draft(line.positions, line)
     unnamed = batch.unnamed
     if requests:
-        for place in unnamed:
-            yield draft(Positions.span(place, place + 1))
+        yield from map(draft, _each(unnamed, starts, batch.rows))
     elif unnamed:
         yield draft(unnamed)
+
+
+def _each(unnamed: Positions, starts: Sequence[int], rows: int) -> Iterator[Positions]:
+    """Yield the rows of each request of a batch, where they are *unnamed*."""
+    places = set(unnamed)
+    for start, stop in pairwise([*starts, rows]):
+        if start in places:
+            yield Positions.span(start, stop)
 
 
 def doubt_of(draft: Draft, repeat: Repeat, *, now: float, digest: str) -> str:

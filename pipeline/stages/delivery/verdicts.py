@@ -73,7 +73,7 @@ def in_doubt(draft: Draft, why: str) -> Change:
 
 def _divided(operation: Operation, draft: Draft, exchange: Exchange, trail: Trail) -> Division:
     positions, answer = draft.positions, exchange.answer
-    if exchange.verdict is Verdict.TOO_LARGE and len(positions) > 1:
+    if exchange.verdict is Verdict.TOO_LARGE and operation.bulk and len(positions) > 1:
         return Division(again=positions.halves())
     if answer is None or exchange.verdict is Verdict.TOO_LARGE:
         return Division(refused=((positions, _reason(exchange)),))

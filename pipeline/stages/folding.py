@@ -1,0 +1,114 @@
+"""Rows that make up one request together: the lines of a session's cart, one to a row. Pure.
+
+Marks where each group begins (HEAD) and says what is wrong with a group as a whole: it is sent
+whole or not at all. Groups are runs of one key; never knows where rows come from, nor how they are
+sent. Which operation folds, and within which limits, its record says (`lines`).
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from pipeline.model import HEAD
+from pipeline.operations import Field, Operation, Place
+
+FAULT = "\0fault of the group"
+"""Column of what is wrong with the group of a row; null where nothing is."""
+SIBLING = "another row of the same {key} is not good: they are sent together or not at all"
+APART = "{key}: its rows do not stand together; sort the source by it"
+UNREAD = "{key}: a line next to its rows could not be read, and may have been one of them"
+
+
+def is_folding(operation: Operation, names: Sequence[str]) -> bool:
+    """Say whether rows with the fields *names* are lines of a list, rather than requests."""
+    return bool(_lines(operation, names))
+
+
+def rows_max(operation: Operation) -> int:
+    """Return how many rows a group has at most; more can never be sent."""
+    field = operation.field(operation.lines)
+    return (field.elements_max if field else None) or 1
+
+
+def heads(keys: pl.Series) -> pl.Series:
+    """Return whether each row begins a group: whether its key differs from the one before."""
+    return (keys.ne_missing(keys.shift()) | (pl.int_range(len(keys), eager=True) == 0)).alias(HEAD)
+
+
+def unread_before(rows: pl.Series, broken: pl.Series) -> pl.Series:
+    """Return whether a broken row stands right before each of *rows*; both numbered, ascending."""
+    passed = broken.search_sorted(rows)
+    return (passed != passed.shift(1, fill_value=0)).alias("unread")
+
+
+def cut_before(keys: pl.Series, rows: pl.Series, broken: pl.Series, *, rows_max: int) -> int:
+    """Return how many rows can go on: those before the last place where two groups meet cleanly.
+
+    The others wait for what may follow. A group that is too long already does not: enough of it
+    goes on, and enough waits, for both parts to be refused for their length.
+    """
+    clean = (heads(keys) & ~unread_before(rows, broken)).arg_true()
+    start = int(clean[-1]) if len(clean) else 0
+    spare = len(keys) - (rows_max + 1)
+    return spare if spare - start > rows_max else start
+
+
+def fold(
+    operation: Operation, fields: pl.DataFrame, *, rows: pl.Series, broken: pl.Series
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Return *fields* with HEAD, and the FAULT of each row's group.
+
+    rows: the numbers of the rows of *fields*; broken: those of lines around them that could not be
+    parsed. The fields of a group that are not of its lines must agree, or be empty.
+    """
+    marked = fields.with_columns(heads(fields[operation.key]), unread_before(rows, broken))
+    after = pl.lit(len(broken) > 0 and broken[-1] > rows[-1]) if len(rows) else pl.lit(False)
+    group = pl.col(HEAD).cum_sum()
+    unread = (pl.col("unread") | pl.col("unread").shift(-1).fill_null(after)).any().over(group)
+    apart = group.n_unique().over(operation.key) > 1
+    reasons = [
+        pl.when(apart).then(pl.lit(APART.format(key=operation.key))),
+        pl.when(unread).then(pl.lit(UNREAD.format(key=operation.key))),
+        *_too_much(operation, fields.columns, group),
+        *(_differs(name, group) for name in _own(operation, fields.columns)),
+    ]
+    fault = marked.select(pl.concat_str(reasons, separator="; ", ignore_nulls=True).alias(FAULT))
+    said = fault.select(pl.when(pl.col(FAULT) != "").then(pl.col(FAULT)).alias(FAULT)).to_series()
+    return marked.drop("unread"), said
+
+
+def _too_much(operation: Operation, names: Sequence[str], group: pl.Expr) -> list[pl.Expr]:
+    """Return what is said of groups beyond the limits of the list that they make up."""
+    field = operation.field(operation.lines)
+    if field is None:
+        return []
+    most = rows_max(operation)
+    said: list[pl.Expr] = [
+        pl.when(pl.len().over(group) > most).then(pl.lit(f"{field.name}: more than {most} rows"))
+    ]
+    if field.total_max is not None:
+        member, total = field.total_max
+        for name, line in _lines(operation, names):
+            if line.path == member:
+                many = pl.col(name).sum().over(group) > total
+                words = f"{name}: the rows of one {operation.key} add up to more than {total}"
+                said.append(pl.when(many).then(pl.lit(words)))
+    return said
+
+
+def _differs(name: str, group: pl.Expr) -> pl.Expr:
+    first = pl.col(name).drop_nulls().first().over(group)
+    return pl.when((pl.col(name) != first).fill_null(False)).then(
+        pl.lit(f"{name}: differs from the first row of its group")
+    )
+
+
+def _lines(operation: Operation, names: Sequence[str]) -> list[tuple[str, Field]]:
+    found = ((name, operation.field(name)) for name in names)
+    return [(name, field) for name, field in found if field and field.place is Place.LINE]
+
+
+def _own(operation: Operation, names: Sequence[str]) -> list[str]:
+    """Return the fields that say something of the whole group."""
+    lines = {name for name, _ in _lines(operation, names)}
+    return [name for name in names if name not in lines and name != operation.key]
