@@ -6,6 +6,7 @@ ended. Never Click, never print; the notebook's door and the command line both c
 
 import random
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -169,6 +170,7 @@ async def resume(
     with _known(folder, terms, change) as journey:
         preparation = None
         if journey.rows is None:
+            _same_directory(folder, journey.job)
             preparation = Preparation(journey.job)
             _same_source(folder, preparation)
         return await _go_on(journey, terms, preparation)
@@ -191,14 +193,12 @@ def _new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
     given = terms.frame is not None or STANDARD_INPUT in job.sources
     preparation = None if given else Preparation(job)
     now = terms.clock.now()
-    terms.runs_dir.mkdir(parents=True, exist_ok=True)
     with run_folder.held(terms.runs_dir / job.name, what=f"a run of {job.name}", now=now):
         suffix = secrets.token_hex(2)
         folder = run_folder.create(terms.runs_dir, job.name, now=now, suffix=suffix)
         with run_folder.held(folder.path, what=f"run {folder.id}", now=now):
             if preparation is None:
-                job = replace(job, sources=(str(_spooled(folder, terms)),))
-                preparation = Preparation(job)
+                job, preparation = _spooled(job, folder, terms)
             # The ledger first: what has a manifest is a run, and can be resumed.
             with closing(Ledger.create(folder.ledger)) as ledger:
                 folder.write_manifest(_manifest(folder, job, preparation, terms))
@@ -219,6 +219,7 @@ def _manifest(
             "fingerprint": preparation.source.fingerprint(),
         },
         "base_url": terms.connection.base_url if terms.connection else None,
+        "directory": str(Path.cwd()),
     }
 
 
@@ -246,32 +247,51 @@ def _open(ledger: Ledger, folder: RunFolder, job: Job, terms: Terms) -> Iterator
         log(event)
         terms.tell(event)
 
-    journey = Journey(job=job, folder=folder, ledger=ledger, tell=tell, clock=terms.clock)
-    terms.started(journey)
-    totals = ledger.totals()
-    tell(
-        RunStarted(
-            run=folder.id,
-            folder=str(folder.path),
-            operation=job.operation.name,
-            rows_total=journey.rows,
-            rows_settled=totals.rows - totals.of(Status.PENDING),
-        )
-    )
     try:
+        journey = Journey(job=job, folder=folder, ledger=ledger, tell=tell, clock=terms.clock)
+        terms.started(journey)
+        totals = ledger.totals()
+        tell(
+            RunStarted(
+                run=folder.id,
+                folder=str(folder.path),
+                operation=job.operation.name,
+                rows_total=journey.rows,
+                rows_settled=totals.rows - totals.of(Status.PENDING),
+            )
+        )
         yield journey
     finally:
         ledger.close()
         log.close()
 
 
-def _spooled(folder: RunFolder, terms: Terms) -> Path:
+def _spooled(job: Job, folder: RunFolder, terms: Terms) -> tuple[Job, Preparation]:
+    """Keep a source that cannot be read twice in the run folder; a bad one leaves no folder."""
     folder.spooled.mkdir(mode=0o700)
-    if terms.frame is not None:
-        return spool_frame(terms.frame, folder.spooled)
-    if terms.stream is None:
-        raise JobError("standard input is not here to be read")
-    return spool_stream(terms.stream, folder.spooled)
+    try:
+        if terms.frame is not None:
+            path = spool_frame(terms.frame, folder.spooled)
+        elif terms.stream is not None:
+            path = spool_stream(terms.stream, folder.spooled)
+        else:
+            raise JobError("standard input is not here to be read")
+        job = replace(job, sources=(str(path),))
+        return job, Preparation(job)
+    except PipelineError:
+        shutil.rmtree(folder.path)
+        raise
+
+
+def _same_directory(folder: RunFolder, job: Job) -> None:
+    """Raise JobError where the rest of the source is to be staged, and is not to be found here."""
+    begun = folder.read_manifest().get("directory", "")
+    relative = [s for s in job.sources if "://" not in s and not Path(s).is_absolute()]
+    if relative and begun != str(Path.cwd()):
+        raise JobError(
+            f"{relative[0]} is still to be read, and named as seen from {begun}",
+            hint=f"cd {begun} && pipeline resume {folder.path}",
+        )
 
 
 def _same_source(folder: RunFolder, preparation: Preparation) -> None:
@@ -352,7 +372,8 @@ def summarise(journey: Journey, stopped: PipelineError | None, seconds: float) -
     totals = journey.ledger.totals()
     code, message, hint = _verdict(journey.job, totals)
     if stopped is not None:
-        code, message, hint = stopped.exit_code, str(stopped), stopped.hint
+        code, message = stopped.exit_code, str(stopped)
+        hint = stopped.hint.replace(" RUN", f" {journey.folder.path}")
     return Summary(
         run=journey.folder.id,
         folder=str(journey.folder.path),
