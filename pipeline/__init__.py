@@ -11,7 +11,7 @@ Only re-exports live here.  Importing `pipeline` loads none of its rooms, and ne
 httpx: a name is fetched from its room when it is asked for.
 """
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _ROOMS = {"Run": "run", **dict.fromkeys(("aload", "load", "open_run", "runs"), "
 def __getattr__(name: str) -> object:
     """Fetch a public name from the room it lives in."""
     if name == "__version__":
-        return metadata.version("talon-one-pipeline")
+        return import_module("importlib.metadata").version("talon-one-pipeline")
     if name not in __all__:
         raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
     return getattr(import_module(f"pipeline.{_ROOMS.get(name, 'errors')}"), name)

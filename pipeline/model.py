@@ -266,8 +266,9 @@ class Summary:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows of the run for each second that it took; 0 where it took none."""
-        return round(self.totals.rows / self.seconds, 1) if self.seconds else 0.0
+        """Rows settled for each second that the run took; 0 where it took none."""
+        settled = self.totals.rows - self.totals.of(Status.PENDING)
+        return round(settled / self.seconds, 1) if self.seconds else 0.0
 
     def to_json(self) -> dict[str, object]:
         """Return the summary as JSON values, in the order in which people read it."""

@@ -99,11 +99,19 @@ class Run:
     @property
     def reasons(self) -> pl.DataFrame:
         """Why rows failed: status, title, details, count; the most frequent first."""
-        failed = self.results.filter(~pl.col("status").is_in([s.value for s in GOOD]))
+        columns = ("row", "status", "error_title", "error_details")
+        paths = self._named("results")
+        if not paths:
+            return pl.DataFrame(schema={**dict.fromkeys(columns[1:], pl.String), "rows": pl.UInt32})
+        failed = ~pl.col("status").is_in([status.value for status in GOOD])
         return (
-            failed.group_by("status", "error_title", "error_details")
+            pl.scan_parquet(paths)
+            .select(columns)
+            .filter(failed)
+            .group_by("status", "error_title", "error_details")
             .agg(pl.len().alias("rows"), pl.col("row").min().alias("first_row"))
             .sort("rows", "first_row", descending=[True, False])
+            .collect()
         )
 
     def raise_on_failure(self) -> "Run":
