@@ -18,7 +18,7 @@ from pipeline.clock import Clock
 from pipeline.config.job import Allowance, Job
 from pipeline.errors import LimitError, PipelineError, StorageError
 from pipeline.events import Event, Listener, RequestsSettled, RowsStaged, StagingFinished
-from pipeline.ledger import Ledger
+from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
@@ -73,13 +73,9 @@ def recover(journey: Journey) -> None:
     """
     folder, ledger = journey.folder, journey.ledger
     ledger.withdraw_provisional()
-    for kind, place in (
-        ("staged", folder.staged),
-        ("rejected", folder.rejected),
-        ("results", folder.results),
-    ):
-        named = set(ledger.files(kind))
-        for path in place.iterdir():
+    for kind in ("staged", "results", *SET_ASIDE):
+        named, place = set(ledger.files(kind)), folder.place(kind)
+        for path in place.iterdir() if place.exists() else ():
             if path.name not in named:
                 path.unlink()
 

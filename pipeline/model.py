@@ -173,17 +173,27 @@ NO_ERROR = ApiError()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StagedPart:
-    """One durable step of staging: a part with its batches, and the rows rejected meanwhile.
+class Aside:
+    """A durable part of rows that will not be sent, for `status`: rejected, superseded, unchanged.
 
-    batches: (rows, first row number) of each, in the order of the part. A rejected part has a
-    results part of the same name and rows: what becomes of a rejected row is known at once.
+    It has a results part of the same name and rows: what becomes of them is known at once.
     """
 
+    status: Status
     file: str
-    batches: tuple[tuple[int, int], ...]
-    rejected_file: str = ""
-    rejected_rows: int = 0
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagedPart:
+    """One durable step of staging: a part with its batches, and the rows set aside meanwhile.
+
+    batches: (rows, first row number) of each, in the order of the part.
+    """
+
+    file: str = ""
+    batches: tuple[tuple[int, int], ...] = ()
+    aside: tuple[Aside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

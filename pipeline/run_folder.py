@@ -64,6 +64,10 @@ class RunFolder:
         """Parts with one row per source row."""
         return self.path / "results"
 
+    def place(self, kind: str) -> Path:
+        """Where the parts of *kind* lie: staged, results, or a status of rows set aside."""
+        return self.path / kind
+
     @property
     def failures(self) -> Path:
         """The rows to mend and feed back."""

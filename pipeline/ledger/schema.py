@@ -15,7 +15,10 @@ CREATE TABLE facts (
 
 CREATE TABLE parts (
     id          INTEGER PRIMARY KEY,
-    kind        TEXT    NOT NULL CHECK (kind IN ('staged', 'rejected', 'results')),
+    -- staged, results, or the status of rows that were set aside before delivery
+    kind        TEXT    NOT NULL CHECK (
+        kind IN ('staged', 'results', 'rejected', 'superseded', 'unchanged')
+    ),
     file        TEXT    NOT NULL,
     rows        INTEGER NOT NULL,
     provisional INTEGER NOT NULL DEFAULT 0,   -- results of rows in doubt: withdrawn by a resume

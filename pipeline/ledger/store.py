@@ -31,6 +31,8 @@ from pipeline.model import (
 BUSY_MS = 10_000
 """How long a call waits for another process that reads or writes the same ledger."""
 STATUSES = tuple(FINAL.values())
+SET_ASIDE = (Status.REJECTED, Status.SUPERSEDED, Status.UNCHANGED)
+"""Statuses of rows that are not staged; their parts are of a kind of the same name."""
 COLUMNS = (
     "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
     "finished_at, http_status, error_title, error_details, error_pointer, answer"
@@ -99,14 +101,14 @@ class Ledger:
     # ── staging ──────────────────────────────────────────────────────────────────────────────
 
     def stage(self, part: StagedPart) -> tuple[BatchId, ...]:
-        """Name a staged part, its batches and its rejected rows in one transaction.
+        """Name a staged part, its batches and the rows set aside in one transaction.
 
         The files must be durable already. Returns the numbers of the batches.
         """
         with self._transaction() as connection:
-            if part.rejected_file:
-                for kind in ("rejected", "results"):
-                    _name_part(connection, kind, part.rejected_file, part.rejected_rows)
+            for aside in part.aside:
+                for kind in (aside.status.value, "results"):
+                    _name_part(connection, kind, aside.file, aside.rows)
             if not part.batches:
                 return ()
             rows = sum(rows for rows, _ in part.batches)
@@ -130,7 +132,7 @@ class Ledger:
         yield from found
 
     def files(self, kind: str) -> list[str]:
-        """Return the names of all parts of *kind*: staged, rejected or results."""
+        """Return the names of all parts of *kind*: staged, results or a status of SET_ASIDE."""
         found = self._all("SELECT file FROM parts WHERE kind = ? ORDER BY id", kind)
         return [row[0] for row in found]
 
@@ -218,20 +220,20 @@ class Ledger:
                 yield line
 
     def totals(self) -> Totals:
-        """Add up the run: every staged or rejected row under its status, pending ones too."""
+        """Add up the run: every row, staged or set aside, under its status, pending ones too."""
         sums = ", ".join(f"coalesce(sum({status}), 0)" for status in STATUSES)
         row = self._one(
             f"SELECT count(*), coalesce(sum(rows), 0), coalesce(sum(requests), 0), "
             f"coalesce(sum(attempts), 0), {sums} FROM batches"
         )
-        rejected = self._one("SELECT coalesce(sum(rows), 0) FROM parts WHERE kind = 'rejected'")[0]
+        kinds = self._all("SELECT kind, sum(rows) FROM parts GROUP BY kind")
+        aside = {Status(kind): rows for kind, rows in kinds if kind in SET_ASIDE}
         count, staged, requests, attempts, *settled = row
         by_status = dict(zip(STATUSES, settled, strict=True))
         by_status[Status.PENDING] = staged - sum(settled)
-        by_status[Status.REJECTED] = rejected
         return Totals(
-            rows=staged + rejected,
-            by_status=by_status,
+            rows=staged + sum(aside.values()),
+            by_status=by_status | dict.fromkeys(SET_ASIDE, 0) | aside,
             batches=count,
             requests=requests,
             retries=attempts - requests,

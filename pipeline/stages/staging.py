@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline import durable
 from pipeline.errors import LimitError
-from pipeline.model import BATCH, ROW, StagedPart
+from pipeline.model import BATCH, ROW, Aside, StagedPart, Status
 
 PART_ROWS = 50_000
 """Rows of a part: durable in some 13 ms (measured), a few megabytes."""
@@ -94,16 +94,15 @@ class Stager:
 
     def _write(self, *, rejected: bool = False) -> StagedPart:
         self._parts_since += 1
-        rejected_rows = 0
-        rejected_file = ""
+        aside: tuple[Aside, ...] = ()
         if self._rejected and (rejected or self._parts_since >= PARTS_BETWEEN_REJECTED):
             self._parts_since = 0
             self._rejected_parts += 1
-            rejected_file = f"rejected-{self._rejected_parts:06}.parquet"
+            file = f"rejected-{self._rejected_parts:06}.parquet"
             rows, results = (pl.concat(frames) for frames in zip(*self._rejected, strict=True))
-            rejected_rows = len(rows)
-            write_part(rows, self.folders.rejected / rejected_file)
-            write_part(results, self.folders.results / rejected_file)
+            write_part(rows, self.folders.rejected / file)
+            write_part(results, self.folders.results / file)
+            aside = (Aside(status=Status.REJECTED, file=file, rows=len(rows)),)
             self._rejected = []
         batches, self._batches = self._batches, []
         file = ""
@@ -114,8 +113,7 @@ class Stager:
         return StagedPart(
             file=file,
             batches=tuple((len(batch), batch[ROW][0]) for batch in batches),
-            rejected_file=rejected_file,
-            rejected_rows=rejected_rows,
+            aside=aside,
         )
 
 

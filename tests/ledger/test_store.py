@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvariantBroken, RunError, StorageError
-from pipeline.ledger import Ledger, schema
+from pipeline.ledger import SET_ASIDE, Ledger, schema
 from pipeline.model import (
     ApiError,
+    Aside,
     BatchId,
     Change,
     Positions,
@@ -91,12 +92,14 @@ def test_a_part_is_named_once(ledger: Ledger) -> None:
     assert ledger.totals().rows == 15
 
 
-def test_a_rejected_row_has_its_result_at_once(ledger: Ledger) -> None:
-    part = StagedPart(file="", batches=(), rejected_file="rejected-1.parquet", rejected_rows=4)
+@pytest.mark.parametrize("status", SET_ASIDE)
+def test_a_row_set_aside_has_its_result_at_once(ledger: Ledger, status: Status) -> None:
+    part = StagedPart(aside=(Aside(status=status, file="aside-1.parquet", rows=4),))
     assert ledger.stage(part) == ()
-    assert ledger.totals().of(Status.REJECTED) == 4
+    assert ledger.totals().of(status) == 4
+    assert ledger.totals().rows == 19
     assert ledger.results_rows() == 4
-    assert ledger.files("results") == ledger.files("rejected") == ["rejected-1.parquet"]
+    assert ledger.files("results") == ledger.files(status) == ["aside-1.parquet"]
     assert ledger.files("staged") == ["part-1.parquet"]
 
 

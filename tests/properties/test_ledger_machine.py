@@ -20,6 +20,7 @@ from pipeline.ledger import Ledger
 from pipeline.ledger.states import FINAL, TRANSITIONS
 from pipeline.model import (
     ApiError,
+    Aside,
     BatchId,
     Change,
     Positions,
@@ -99,8 +100,7 @@ class Books(RuleBasedStateMachine):
         part = StagedPart(
             file=f"part-{self.staged_parts}.parquet" if sizes else "",
             batches=tuple(lines),
-            rejected_file=f"rejected-{self.rejected_parts}.parquet" if rejected else "",
-            rejected_rows=rejected,
+            aside=(self.aside(rejected),) if rejected else (),
         )
         numbers = self.ledger.stage(part)
         assert list(numbers) == list(
@@ -110,6 +110,10 @@ class Books(RuleBasedStateMachine):
             self.batches[number] = Known(rows=rows, first_row=first_row)
         self.rejected += rejected
         self.read += rejected
+
+    def aside(self, rows: int) -> Aside:
+        file = f"rejected-{self.rejected_parts}.parquet"
+        return Aside(status=Status.REJECTED, file=file, rows=rows)
 
     @precondition(lambda self: self.movable())
     @rule(data=st.data())

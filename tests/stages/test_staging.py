@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import LimitError, StorageError
 from pipeline.ledger import Ledger
-from pipeline.model import Status
+from pipeline.model import Aside, StagedPart, Status
 from pipeline.stages.staging import PART_ROWS, Before, Folders, Stager, write_part
 
 
@@ -172,7 +172,7 @@ def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
     parts = list(stager.reject(*rejects(1, 1)))
     for number in range(10):
         parts += stager.add([batch(2 + number * PART_ROWS, PART_ROWS)])
-    assert sum(part.rejected_rows for part in parts) == 1
+    assert [aside.rows for part in parts for aside in part.aside] == [1]
 
 
 def test_a_source_without_rows_makes_no_part(tmp_path: Path) -> None:
@@ -182,7 +182,8 @@ def test_a_source_without_rows_makes_no_part(tmp_path: Path) -> None:
 def test_only_rejected_rows_make_a_part_without_batches(tmp_path: Path) -> None:
     stager = Stager(folders=Disk(tmp_path).folders)
     parts = [*stager.reject(*rejects(1, 3)), *stager.close()]
-    assert [(part.file, part.batches, part.rejected_rows) for part in parts] == [("", (), 3)]
+    aside = Aside(status=Status.REJECTED, file="rejected-000001.parquet", rows=3)
+    assert parts == [StagedPart(aside=(aside,))]
 
 
 def test_a_part_that_cannot_be_written_is_a_clear_end(tmp_path: Path) -> None:
