@@ -15,11 +15,16 @@ Keys = tuple[tuple[str, Sequence[str]], ...]  # (kind, ids): what a request read
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """The request: `path` and `query` percent-decoded, `body` parsed JSON (None without one)."""
+    """The request: `path` and `query` percent-decoded, `body` parsed JSON (None without one).
+
+    An operation owns the body: what it keeps of it need not be copied. `nulls` is False where no
+    null can stand in it, which saves looking.
+    """
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: Any = None
+    nulls: bool = True
 
     def flag(self, name: str) -> bool:
         """Return the boolean query parameter *name*, False without it; any case counts."""

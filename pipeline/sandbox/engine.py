@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -141,7 +141,8 @@ class Engine:
         query = query_of(request.query)
         if problems := list(rules.query_problems(operation.name, query)):
             raise Refused(400, problems=problems)
-        call = Call(path=path, query=query, body=_body(request, operation))
+        nulls = b"null" in request.body
+        call = Call(path=path, query=query, body=_body(request, operation), nulls=nulls)
         if len(rules.rows(operation, call.body)) > rules.ROWS_MAX:
             details = f"{operation.rows} holds more than {rules.ROWS_MAX} rows"
             problem = Problem(title="maxItems", details=details, path=(operation.rows,))
@@ -267,7 +268,7 @@ def _of_rows(problems: Collection[Problem], operation: Operation) -> bool:
 def _without(call: Call, operation: Operation, bad: Collection[int]) -> Call:
     rows = rules.rows(operation, call.body)
     good = [row for index, row in enumerate(rows) if index not in bad]
-    return Call(path=call.path, query=call.query, body={**call.body, operation.rows: good})
+    return replace(call, body={**call.body, operation.rows: good})
 
 
 def _applied(request: Request, bad: tuple[int, ...]) -> Applied:

@@ -110,8 +110,11 @@ def _wide_numbers(operation: Operation, body: Mapping[str, Any]) -> Iterator[Pro
 
 def _empty_ids(operation: Operation, body: object) -> Iterator[Problem]:
     name, field = operation.rows, ID_FIELDS.get(operation.rows)
-    for index, row in enumerate(rows(operation, body)):
-        if not (row if field is None else row[field]):
+    ids = [row if field is None else row[field] for row in rows(operation, body)]
+    if "" not in ids:
+        return
+    for index, one in enumerate(ids):
+        if one == "":
             path: Path = (name, index) if field is None else (name, index, field)
             yield Problem(title="minLength", details="an id must not be empty", path=path)
 

@@ -93,7 +93,7 @@ class Store:
         """Return the profile *integration_id*; make it when it is not there."""
         profile = self.profiles.get(integration_id)
         if profile is None:
-            profile = Profile(integration_id, self.next_id("profile"), self.now)
+            profile = Profile(integration_id, len(self.profiles) + 1, self.now)  # none ever goes
             self.profiles[integration_id] = profile
         return profile
 

@@ -7,7 +7,7 @@ the last HISTORY_KEPT requests of a key. Keys are counted as long as the state h
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +77,14 @@ class Tally:
         """Add *counts* to those of *operation*."""
         self.operations.setdefault(operation, Counter()).update(counts)
 
-    def apply(self, number: int, kind: str, keys: Iterable[str]) -> None:
+    def apply(self, number: int, kind: str, keys: Sequence[str]) -> None:
         """Note that request *number* was applied to *keys* of *kind*, in that order."""
         histories = self._applied.setdefault(kind, {})
         first: History = (1, number)  # one tuple for all keys that are new with this request
+        new = dict.fromkeys(keys, first)
+        if len(new) == len(keys) and histories.keys().isdisjoint(new):
+            histories.update(new)
+            return
         for key in keys:
             history = histories.get(key)
             if history is None:

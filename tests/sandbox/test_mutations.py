@@ -83,7 +83,7 @@ MUTATIONS = (
         rule="attributes are merged",
         file="operations/profiles.py",
         right="profile.attributes.update(attributes)",
-        wrong="profile.attributes = dict(attributes)",
+        wrong="profile.attributes = attributes",
         test="test_operations.py::test_profiles_are_made_and_their_attributes_merged",
     ),
     Mutation(

@@ -36,7 +36,8 @@ def update_profile(call: Call, account: Account) -> Answer:
     store, profile_id = account.store, call.path["integrationId"]
     dry = call.flag("dry")
     profile = Profile(profile_id, 0, store.now) if dry else store.profile(profile_id)
-    profiles.merge(profile, call.body.get("attributes", {}), account)
+    how = profiles.Merging.of(call, account)
+    profiles.merge(profile, call.body.get("attributes", {}), how)
     profile.last_activity = store.now
     session = sessions.begun(account, "", profile_id)  # [A] empty: the answer must have one
     event = effects.event(account, "talon_profile_updated", profile=profile_id)

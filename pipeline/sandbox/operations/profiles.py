@@ -6,6 +6,7 @@ API.md §3.5, §3.6, §3.11, §3.12.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pipeline.sandbox.answers import Answer, Problem, Refused, read, stored
@@ -16,17 +17,19 @@ from pipeline.sandbox.store import Profile, Store
 
 def update_many(call: Call, account: Account) -> Answer:
     """Update or create each profile of the body, in order; the rule engine never runs."""
-    store = account.store
-    updated = []
-    for row in call.body.get("customerProfiles", ()):
+    store, how, now = account.store, Merging.of(call, account), account.store.now
+    rows = call.body.get("customerProfiles", ())
+    for row in rows:  # the one loop that must be quick: a million rows in three seconds
         profile = store.profile(row["integrationId"])
+        profile.last_activity = now
         if attributes := row.get("attributes"):
-            merge(profile, attributes, account)
-        profile.last_activity = store.now
-        updated.append(profile)
+            merge(profile, attributes, how)
+    updated = [row["integrationId"] for row in rows]
+    if store.erased:
+        store.erased.difference_update(updated)
     if account.silent(call):
         return stored(204)
-    states = [{"customerProfile": profile.as_json()} for profile in updated]
+    states = [{"customerProfile": store.profiles[one].as_json()} for one in updated]
     return stored(200, {"integrationStates": states})
 
 
@@ -43,9 +46,10 @@ def update_one(call: Call, account: Account) -> Answer:
     integration_id = call.path["integrationId"]
     dry = runs and call.flag("dry")
     profile = _copy(account.store, integration_id) if dry else account.store.profile(integration_id)
-    merge(profile, call.body.get("attributes", {}), account)
+    merge(profile, call.body.get("attributes", {}), Merging.of(call, account))
     profile.last_activity = account.store.now
     if not dry:
+        account.store.erased.discard(integration_id)
         changes = call.body.get("audiencesChanges", {})
         for audience in changes.get("adds", ()):
             account.store.join(profile, audience)
@@ -73,14 +77,29 @@ def _copy(store: Store, integration_id: str) -> Profile:
     return profile
 
 
-def merge(profile: Profile, attributes: Mapping[str, Any], account: Account) -> None:
-    """Put *attributes* into *profile* as the switches `merge` and `null` say."""
-    if account.store.erased:
-        account.store.erased.discard(profile.integration_id)
-    if account.switches["merge"] == "replace":
-        profile.attributes = {}
-    profile.attributes.update(attributes)
-    if None in attributes.values() and account.switches["null"] == "unset":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """How the attributes of one request are put into profiles: see the switches `merge`, `null`."""
+
+    keeps: bool  # what is not sent
+    unsets: bool  # what is null
+
+    @classmethod
+    def of(cls, call: Call, account: Account) -> Merging:
+        """Return how those of *call* are."""
+        return cls(
+            keeps=account.switches["merge"] == "merge",
+            unsets=account.switches["null"] == "unset" and call.nulls,
+        )
+
+
+def merge(profile: Profile, attributes: dict[str, Any], how: Merging) -> None:
+    """Put *attributes*, which are the profile's from here on, into *profile*."""
+    if how.keeps and profile.attributes:
+        profile.attributes.update(attributes)
+    else:
+        profile.attributes = attributes
+    if how.unsets and None in attributes.values():
         for name in [name for name, value in attributes.items() if value is None]:
             del profile.attributes[name]
 
