@@ -71,11 +71,16 @@ class Embedded:
     def pid(self) -> int:
         """Return the id of the child process."""
         if self._child is None:
-            raise SandboxFailedError("the sandbox has not been started; call start()")
+            raise SandboxFailedError("the sandbox does not run; call start()")
         return self._child.pid
 
     def start(self) -> Self:
-        """Start the child and wait until it says that it listens."""
+        """Start the child and wait until it says that it listens; again after `stop` or `kill`.
+
+        Each start is an empty account, unless the option `data` names a folder; the key stays.
+        """
+        if self._child is not None:
+            raise SandboxFailedError(f"the sandbox runs already, at {self.base_url}")
         path = os.pathsep.join(filter(None, [str(HOME), os.environ.get("PYTHONPATH", "")]))
         keys = {"TALON_ONE_API_KEY": self.api_key, "TALON_ONE_MANAGEMENT_KEY": self.api_key}
         with tempfile.TemporaryFile() as said:  # no pipe: nobody would empty it
@@ -111,10 +116,11 @@ class Embedded:
 
     def kill(self) -> None:
         """End the child at once, as a crash would."""
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            for pipe in (self._child.stdin, self._child.stdout):
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
                     pipe.close()
 

@@ -1,5 +1,6 @@
 """The sandbox as a process: what it says, whom it lets in, and how it ends."""
 
+import ast
 import contextlib
 import json
 import os
@@ -209,8 +210,10 @@ def test_the_state_is_there_after_a_kill(
     first = start(options=options)
     assert open_door(first).ask("PUT", BULK, profiles("A", n=1)).status == 204
     first.kill()
-    (held,) = open_door(start(options=options)).lines("/_sandbox/profiles")
+    (held,) = open_door(first.start()).lines("/_sandbox/profiles")
     assert (held["integrationId"], held["attributes"]) == ("A", {"n": 1})
+    with pytest.raises(SandboxFailedError, match="runs already"):
+        first.start()
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,8 @@ def test_the_child_ends_with_its_block_and_its_key_is_not_shown() -> None:
         assert sandbox.api_key not in shown
     assert ended(pid)
     sandbox.stop()  # again: nothing happens
+    with pytest.raises(SandboxFailedError, match="does not run"):
+        assert sandbox.pid
     with Embedded() as one, Embedded() as other:
         assert one.api_key != other.api_key
 
@@ -316,6 +321,15 @@ def test_the_command_takes_a_likeness_and_what_is_said_beside_it_wins(
     assert state["faults"] == {"rules": [{"fault": "500", "struck": 0}], "seed": 4}
     child.terminate()
     child.communicate(timeout=20)
+
+
+def test_the_sandbox_imports_nothing_else_of_this_package() -> None:
+    for path in (ROOT / "pipeline" / "sandbox").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            ours = [name for name in names if name.split(".")[0] == "pipeline"]
+            assert all(name.startswith("pipeline.sandbox") for name in ours), path
 
 
 def test_embedding_costs_no_heavy_import() -> None:
