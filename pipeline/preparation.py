@@ -5,7 +5,7 @@ same source and job give the same rows and batches, always: an interrupted stagi
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from pipeline.config.column import Column
 from pipeline.config.job import Job
 from pipeline.errors import JobError
 from pipeline.model import FILE, LINE, ROW, SOURCE
-from pipeline.stages import mapping, results, validation
+from pipeline.stages import folding, mapping, results, validation
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import Block, Source, open_source
 
@@ -54,19 +54,15 @@ class Preparation:
             zone=job.zone,
             null_values=job.csv.null_values if self.source.is_text else (),
         )
-        self.checks = tuple(
-            check
-            for target in self.mapping.targets
-            for check in validation.rules(
-                target.field, origin=target.origin, expects=target.expects
-            )
-        )
+        self.folds = folding.is_folding(job.operation, tuple(self.mapping.schema))
+        self.checks = tuple(self._checks())
         self._check_constants()
 
     def blocks(self) -> Iterator[Prepared]:
         """Yield what becomes of the rows of the source, in order."""
         rows = rejected = 0
-        for block in _together(self.source.blocks()):
+        blocks = _together(self.source.blocks())
+        for block in self._whole(blocks) if self.folds else blocks:
             prepared = self._prepare(block, rows, rejected)
             rows, rejected = prepared.rows_read, prepared.rows_rejected
             yield prepared
@@ -84,6 +80,51 @@ class Preparation:
     def _struct(self) -> pl.Struct:
         return pl.Struct(dict(self.source.columns))
 
+    def _checks(self) -> Iterator[validation.Check]:
+        """Yield what is asked of each field by itself, then of some beside each other."""
+        targets = self.mapping.targets
+        alone = [
+            check
+            for target in targets
+            for check in validation.rules(
+                target.field, origin=target.origin, expects=target.expects
+            )
+        ]
+        alone += [
+            validation.only_with(t.field, flag, known=flag in self.mapping.schema)
+            for t in targets
+            if (flag := t.field.only_with)
+        ]
+        yield from alone
+        if self.folds:
+            yield from self._checks_of_groups(alone)
+
+    def _checks_of_groups(self, alone: Sequence[validation.Check]) -> Iterator[validation.Check]:
+        """Yield what is asked of rows that make one request: all of them are good, or none is."""
+        key = self.job.operation.key
+        fault = pl.col(validation.cell_of(folding.FAULT))
+        whole = validation.Check(field=folding.FAULT, bad=fault.is_not_null(), reason=fault)
+        tainted = folding.tainted([check.bad for check in (*alone, whole)])
+        words = pl.lit(folding.SIBLING.format(key=key))
+        yield from (whole, validation.Check(field=folding.FAULT, bad=tainted, reason=words))
+
+    def _whole(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Yield *blocks* cut elsewhere, so that rows which make one request stay together."""
+        most = folding.rows_max(self.job.operation)
+        waiting: Block | None = None
+        for block in blocks:
+            if waiting is not None and waiting.file != block.file:
+                yield waiting
+                waiting = None
+            both = block if waiting is None else _one([waiting, block])
+            keys = mapping.key_of(self.mapping, self.job.operation.key, both.frame)
+            count = folding.cut_before(keys, both.row, both.broken[ROW], rows_max=most)
+            if count:
+                yield _part(both, 0, count)
+            waiting = _part(both, count, len(both.row))
+        if waiting is not None:
+            yield waiting
+
     def _check_constants(self) -> None:
         constants = mapping.constants(self.mapping)
         faults = validation.objections(self.checks, constants.fields, constants.cells)
@@ -97,14 +138,20 @@ class Preparation:
     def _prepare(self, block: Block, rows: int, rejected: int) -> Prepared:
         operation = self.job.operation
         mapped = mapping.apply(self.mapping, block.frame)
+        fields, cells = mapped.fields, mapped.cells
+        if self.folds:
+            fields, fault = folding.fold(
+                operation, fields, rows=block.row, broken=block.broken[ROW]
+            )
+            cells = cells.with_columns(fault)
         places = pl.DataFrame([block.row, block.line, block.frame.to_struct(SOURCE)]).with_columns(
             pl.lit(block.file).alias(FILE)
         )
         checked = validation.split(
             self.checks,
             rows=places,
-            fields=mapped.fields,
-            cells=mapped.cells,
+            fields=fields,
+            cells=cells,
             key=operation.key,
         )
         unread = validation.unreadable(block.broken, file=block.file, source=self._struct)
@@ -146,6 +193,21 @@ def _one(blocks: Sequence[Block]) -> Block:
         line=pl.concat([b.line for b in blocks], rechunk=True),
         broken=pl.concat([b.broken for b in blocks]),
         share_read=blocks[-1].share_read,
+    )
+
+
+def _part(block: Block, start: int, stop: int) -> Block:
+    """Return rows of *block*, with the broken ones from behind the row before up to the last."""
+    after = block.row[start - 1] if start else 0
+    is_within = pl.col(ROW) > after
+    if stop < len(block.row):
+        is_within &= pl.col(ROW) <= block.row[stop - 1]
+    return replace(
+        block,
+        frame=block.frame[start:stop],
+        row=block.row[start:stop],
+        line=block.line[start:stop],
+        broken=block.broken.filter(is_within),
     )
 
 

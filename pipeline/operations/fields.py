@@ -3,13 +3,17 @@
 Data only. A field is named as the API's documentation names it.
 """
 
+from dataclasses import replace
+
 from pipeline.operations.operation import AnswerField, AnswerShape, Field, Kind, Place
 
 PROFILE_ID_LENGTH_MAX = 1000
 """API.md §2.4; one is the least, since an empty id would hit the collection (§2.2)."""
 CODE_LENGTH_MAX = 100
 USAGE_LIMIT_MAX = 999_999
-INT64_MAX = 2**63 - 1
+CART_LINES_MAX = 1000
+CART_QUANTITY_MAX = 10_000
+"""Of all lines of a cart together (API.md §3.14)."""
 
 
 def profile_id(name: str, *, place: Place = Place.ROW, aliases: tuple[str, ...] = ()) -> Field:
@@ -47,20 +51,48 @@ def silent(default: str) -> Field:
     )
 
 
-def flag(name: str, about: str) -> Field:
+def flag(name: str, about: str, *, only_with: str = "") -> Field:
     """Return the boolean option *name* of the query; not sent unless it is given."""
-    return Field(name=name, kind=Kind.BOOLEAN, place=Place.QUERY, about=about)
+    return Field(name=name, kind=Kind.BOOLEAN, place=Place.QUERY, only_with=only_with, about=about)
 
 
-def content(choices: str) -> Field:
+def content(choices: str, *, only_with: str = "") -> Field:
     """Return the option `responseContent` with the values that *choices* lists."""
     return Field(
+        only_with=only_with,
         name="responseContent",
         kind=Kind.STRINGS,
         place=Place.BODY,
         choices=tuple(choices.split()),
         at="/responseContent",
         about="what the answer tells beside the effects",
+    )
+
+
+def cart(elements: tuple[Field, ...]) -> tuple[Field, ...]:
+    """Return the cart in its two forms: a list, and lines of it that rows have one by one."""
+    return (
+        Field(
+            name="cartItems",
+            kind=Kind.JSON,
+            place=Place.BODY,
+            elements_max=CART_LINES_MAX,
+            elements=elements,
+            total_max=("quantity", CART_QUANTITY_MAX),
+            about="the cart: a list of objects, as the API has them",
+        ),
+        *(
+            replace(element, name=f"cartItem.{element.name}", at=element.path, place=Place.LINE)
+            for element in elements
+            if element.kind is not Kind.JSON
+        ),
+        Field(
+            name="cartItem.attributes.*",
+            kind=Kind.JSON,
+            place=Place.LINE,
+            at="attributes.*",
+            about="custom attributes of the line, each by its name in the account",
+        ),
     )
 
 
@@ -128,34 +160,84 @@ PROFILE_CONTENT = (
     "customerProfile triggeredCampaigns loyalty event awardedGiveaways ruleFailureReasons "
     "campaignEligibility achievements"
 )
-FORCE = flag("forceCompleteEvaluation", "evaluate all campaigns; only with dry")
+EVENT_V3_CONTENT = (
+    "customerProfile triggeredCampaigns loyalty advancedEvent awardedGiveaways ruleFailureReasons"
+)
+EVALUABLE = Field(
+    name="evaluableCampaignIds",
+    kind=Kind.INTEGERS,
+    place=Place.BODY,
+    only_with="dry",
+    about="the campaigns to evaluate",
+)
+STORE = Field(
+    name="storeIntegrationId",
+    place=Place.BODY,
+    length_min=1,
+    length_max=1000,
+    about="the store's integration id",
+)
+LOYALTY_CARDS = Field(
+    name="loyaltyCards",
+    kind=Kind.STRINGS,
+    place=Place.BODY,
+    elements_max=1,
+    length_min=4,
+    length_max=108,
+    pattern=r"^[A-Za-z0-9._%+@-]+$",
+    about="the loyalty card that is used",
+)
+OWNER = Field(
+    name="profileId",
+    place=Place.BODY,
+    length_max=PROFILE_ID_LENGTH_MAX,
+    about="the profile's integration id; left out: anonymous",
+)
+SESSION_ID = Field(
+    name="customerSessionId",
+    place=Place.PATH,
+    required=True,
+    length_min=1,
+    aliases=("sessionId",),
+    about="the session's integration id",
+)
+SESSION_STATE = Field(
+    name="state", place=Place.BODY, choices=SESSION_STATES, about="left out: as it is, or open"
+)
+EVENT_TYPE = Field(
+    name="type", place=Place.BODY, required=True, length_min=1, about="the event's type"
+)
 EVENT = (
     profile_id("profileId", place=Place.BODY),
-    Field(name="type", place=Place.BODY, required=True, length_min=1, about="the event's type"),
+    EVENT_TYPE,
     attributes(Place.BODY),
-    Field(
-        name="storeIntegrationId",
-        place=Place.BODY,
-        length_min=1,
-        length_max=1000,
-        about="the store's integration id",
-    ),
-    Field(
-        name="evaluableCampaignIds",
-        kind=Kind.INTEGERS,
-        place=Place.BODY,
-        about="the campaigns to evaluate; only with dry",
-    ),
-    Field(
-        name="loyaltyCards",
-        kind=Kind.STRINGS,
-        place=Place.BODY,
-        elements_max=1,
-        length_min=4,
-        length_max=108,
-        about="the loyalty card that is used",
-    ),
-    content(PROFILE_CONTENT),
+    STORE,
+    EVALUABLE,
+    LOYALTY_CARDS,
+)
+EVENT_OPTIONS = (
+    silent("yes"),
+    DRY,
+    flag("forceCompleteEvaluation", "evaluate all campaigns", only_with="dry"),
+)
+_NUMBERS_OF_A_LINE = ("weight", "height", "width", "length")
+CART_V1 = (
+    Field(name="sku", required=True, length_min=1, about="the article's number"),
+    Field(name="quantity", kind=Kind.INTEGER, required=True, minimum=1, about="how many of it"),
+    Field(name="price", kind=Kind.NUMBER, required=True, about="of one of it"),
+    Field(name="name", required=True, length_min=1, about="what it is called"),
+    Field(name="category", about="its category"),
+    *(Field(name=name, kind=Kind.NUMBER, about="of one of it") for name in _NUMBERS_OF_A_LINE),
+    Field(name="attributes", kind=Kind.JSON, about="custom attributes"),
+)
+CART = (
+    Field(name="sku", required=True, length_min=1, about="the article's number"),
+    Field(name="quantity", kind=Kind.INTEGER, required=True, minimum=1, about="how many of it"),
+    Field(name="price", kind=Kind.NUMBER, about="of one of it; left out: the catalog's"),
+    Field(name="name", about="what it is called"),
+    *CART_V1[4:],
+    Field(name="product", kind=Kind.JSON, about="its product: {name}"),
+    Field(name="additionalCosts", kind=Kind.JSON, about="name → {price}"),
 )
 REJECTIONS = (
     AnswerField(
@@ -169,13 +251,75 @@ REJECTIONS = (
         at="effects[effectType=rejectCoupon].props.rejectionReason",
     ),
 )
+
+
+def _answer(kind: Kind, names: str) -> tuple[AnswerField, ...]:
+    return tuple(AnswerField(name=name, kind=kind, at=name) for name in names.split())
+
+
 INVENTORY = AnswerShape(
     fields=(
-        AnswerField(name="profile", kind=Kind.JSON, at="profile"),
-        AnswerField(name="referrals", kind=Kind.JSON, at="referrals"),
-        AnswerField(name="coupons", kind=Kind.JSON, at="coupons"),
+        AnswerField(
+            name="profile",
+            kind=Kind.JSON,
+            at="profile",
+            fields=(
+                *_answer(Kind.INTEGER, "id closedSessions"),
+                *_answer(Kind.STRING, "integrationId created lastActivity"),
+                *_answer(Kind.NUMBER, "totalSales"),
+                *_answer(Kind.JSON, "attributes"),
+                AnswerField(name="audiences", kind=Kind.INTEGERS, at="audienceMemberships[].id"),
+            ),
+        ),
+        AnswerField(
+            name="referrals",
+            kind=Kind.JSON,
+            at="referrals",
+            many=True,
+            fields=(
+                *_answer(Kind.INTEGER, "id campaignId usageCounter usageLimit"),
+                *_answer(Kind.STRING, "code created startDate expiryDate batchId"),
+                *_answer(Kind.STRINGS, "referredCustomers"),
+                *_answer(Kind.JSON, "attributes"),
+            ),
+        ),
+        AnswerField(
+            name="coupons",
+            kind=Kind.JSON,
+            at="coupons",
+            many=True,
+            fields=(
+                *_answer(Kind.INTEGER, "id campaignId usageCounter usageLimit"),
+                *_answer(Kind.INTEGER, "profileRedemptionCount"),
+                *_answer(Kind.STRING, "value state created startDate expiryDate batchId"),
+                *_answer(Kind.NUMBER, "reservationCounter discountCounter discountRemainder"),
+                *_answer(Kind.JSON, "attributes"),
+            ),
+        ),
+        AnswerField(
+            name="giveaways",
+            kind=Kind.JSON,
+            at="giveaways",
+            many=True,
+            fields=(
+                *_answer(Kind.INTEGER, "id poolId"),
+                *_answer(Kind.STRING, "code created startDate endDate"),
+                *_answer(Kind.BOOLEAN, "used"),
+                *_answer(Kind.JSON, "attributes"),
+            ),
+        ),
+        AnswerField(
+            name="achievements",
+            kind=Kind.JSON,
+            at="achievements",
+            many=True,
+            fields=(
+                *_answer(Kind.INTEGER, "achievementId campaignId"),
+                *_answer(Kind.STRING, "name title status startDate endDate completionDate"),
+                *_answer(Kind.NUMBER, "progress target"),
+            ),
+        ),
+        # Named by the account's programs: an object whose keys are data, so it stays text.
         AnswerField(name="loyalty", kind=Kind.JSON, at="loyalty"),
-        AnswerField(name="giveaways", kind=Kind.JSON, at="giveaways"),
-        AnswerField(name="achievements", kind=Kind.JSON, at="achievements"),
     )
 )

@@ -28,13 +28,9 @@ EVENTS_V1 = Operation(
             length_min=1,
             about="the session's integration id",
         ),
-        Field(name="type", place=Place.BODY, required=True, length_min=1, about="the event's type"),
-        Field(
-            name="profileId",
-            place=Place.BODY,
-            length_max=fields.PROFILE_ID_LENGTH_MAX,
-            about="the profile's integration id; left out: anonymous",
-        ),
+        fields.EVENT_TYPE,
+        fields.OWNER,
+        fields.STORE,
         fields.attributes(Place.BODY, required=True),
         fields.DRY,
     ),
@@ -45,6 +41,7 @@ EVENTS_V1 = Operation(
     missing=Missing.STOP,
     answer=fields.STATE_V1,
     retired=True,
+    successor="events",
     entity="Event",
 )
 
@@ -68,6 +65,7 @@ PROFILES_V1 = Operation(
     answer=fields.STATE_V1,
     replaces=("integrationId",),
     retired=True,
+    successor="profiles-one-by-one",
     in_bulk="profiles",
     entity="CustomerProfile",
 )
@@ -80,20 +78,8 @@ SESSIONS_V1 = Operation(
     summary="create or update sessions, as it was done before 2021; rules are run",
     source="API.md §3.13",
     fields=(
-        Field(
-            name="customerSessionId",
-            place=Place.PATH,
-            required=True,
-            length_min=1,
-            aliases=("sessionId",),
-            about="the session's integration id",
-        ),
-        Field(
-            name="profileId",
-            place=Place.BODY,
-            length_max=fields.PROFILE_ID_LENGTH_MAX,
-            about="the profile's integration id; left out: anonymous",
-        ),
+        fields.SESSION_ID,
+        fields.OWNER,
         Field(
             name="coupon",
             place=Place.BODY,
@@ -106,19 +92,8 @@ SESSIONS_V1 = Operation(
             length_max=fields.CODE_LENGTH_MAX,
             about="the referral code that is redeemed",
         ),
-        Field(
-            name="state",
-            place=Place.BODY,
-            choices=fields.SESSION_STATES,
-            about="left out: as it is, or open",
-        ),
-        Field(
-            name="cartItems",
-            kind=Kind.JSON,
-            place=Place.BODY,
-            elements_max=1000,
-            about="the cart: a list of {name, sku, quantity, price, …}",
-        ),
+        fields.SESSION_STATE,
+        *fields.cart(fields.CART_V1),
         Field(name="identifiers", kind=Kind.STRINGS, place=Place.BODY, about="of the customer"),
         Field(name="total", kind=Kind.NUMBER, place=Place.BODY, about="what the cart comes to"),
         fields.attributes(Place.BODY),
@@ -132,5 +107,7 @@ SESSIONS_V1 = Operation(
     answer=fields.STATE_V1,
     replaces=("customerSessionId",),
     retired=True,
+    successor="sessions",
+    lines="cartItems",
     entity="CustomerSession",
 )

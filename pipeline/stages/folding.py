@@ -77,6 +77,12 @@ def fold(
     return marked.drop("unread"), said
 
 
+def tainted(bad: Sequence[pl.Expr]) -> pl.Expr:
+    """Return which rows are good by themselves and have a row in their group that is not."""
+    own = pl.any_horizontal(bad).fill_null(False)
+    return own.any().over(pl.col(HEAD).cum_sum()) & ~own
+
+
 def _too_much(operation: Operation, names: Sequence[str], group: pl.Expr) -> list[pl.Expr]:
     """Return what is said of groups beyond the limits of the list that they make up."""
     field = operation.field(operation.lines)

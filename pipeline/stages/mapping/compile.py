@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.hints import closest
 from pipeline.errors import JobError
-from pipeline.operations import Field, Kind, Operation
+from pipeline.operations import Field, Kind, Operation, Place
 from pipeline.stages.mapping import limits, native, sql, times
 from pipeline.stages.mapping.mapping import Mapping, Target
 from pipeline.stages.mapping.reading import Reading
@@ -74,9 +74,11 @@ def compile_mapping(
             problems += [f"{where}: {fault}" for fault in str(refused).splitlines()]
     problems += [
         f"{field.name} is required, and nothing is mapped to it{closest(field.name, columns)}"
-        for field in operation.fields
-        if field.required and not field.is_family and field.name not in wishes
+        for field in _required(operation, wishes)
+        if field.name not in wishes
     ]
+    if operation.lines in wishes and _has_lines(wishes):
+        problems.append(f"{operation.lines} is mapped, and its lines too: one or the other")
     if problems:
         raise JobError(
             f"the mapping cannot work: {'; '.join(problems)}",
@@ -90,6 +92,19 @@ def compile_mapping(
         if wish.field is field
     )
     return Mapping(targets=ordered, present=_present(ordered, source))
+
+
+def _required(operation: Operation, wishes: ReadOnly[str, Wish]) -> Iterator[Field]:
+    """Yield the fields that must be mapped: those of lines only where there are lines at all."""
+    with_lines = _has_lines(wishes)
+    for field in operation.fields:
+        is_meant = with_lines or field.place is not Place.LINE
+        if field.required and is_meant and not field.is_family:
+            yield field
+
+
+def _has_lines(wishes: ReadOnly[str, Wish]) -> bool:
+    return any(wish.field.place is Place.LINE for wish in wishes.values())
 
 
 def resolve(column: Column, operation: Operation) -> Wish:

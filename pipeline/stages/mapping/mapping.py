@@ -74,6 +74,12 @@ def apply(mapping: Mapping, frame: pl.DataFrame) -> Mapped:
     return Mapped(fields=fields, cells=cells)
 
 
+def key_of(mapping: Mapping, name: str, frame: pl.DataFrame) -> pl.Series:
+    """Return what the field *name* alone is mapped to: the key of each row."""
+    only = tuple(target for target in mapping.targets if target.name == name)
+    return apply(Mapping(targets=only, present=mapping.present), frame).fields[name]
+
+
 def constants(mapping: Mapping) -> Mapped:
     """Return the constants among the fields, as one row: what can be judged before any is read."""
     fixed = Mapping(targets=tuple(target for target in mapping.targets if target.constant))

@@ -1,7 +1,8 @@
-"""The API's answers as typed columns: JSON text in, one row per row answered out; pure.
+"""The API's answers as typed columns: JSON text in, a frame to join the results with out; pure.
 
-An answer is matched to its row by the key that it names, never by its place (API.md §3.3). What
-cannot be read becomes nulls: the row was delivered all the same.
+An answer that lists rows is matched to them by the key that it names, never by its place (API.md
+§3.3); any other is for all rows of its request. What cannot be read becomes nulls: the row was
+delivered all the same.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,8 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from pipeline.model import KEY, RequestLine
-from pipeline.operations import AnswerField, Kind, Operation
+from pipeline.operations import AnswerField, AnswerShape, Kind, Operation
+from pipeline.stages.results import whole
 
 LEAF = "_leaf"
 DTYPES: dict[Kind, pl.DataType] = {
@@ -37,13 +39,33 @@ SCALARS: dict[DataTypeClass, tuple[type, ...]] = {
 
 
 def dtype_of(field: AnswerField) -> pl.DataType:
-    """Return the type of the results' column of *field*."""
-    return DTYPES[field.kind]
+    """Return the type of the results' column of *field*: nested where the field has fields."""
+    if not field.fields:
+        return DTYPES[field.kind]
+    inner = pl.Struct({one.name: dtype_of(one) for one in field.fields})
+    return pl.List(inner) if field.many else inner
 
 
 def decode_answers(operation: Operation, leaves: Sequence[RequestLine]) -> pl.DataFrame:
-    """Return one row per row that an answer speaks of: leaf number, key, the answer's fields."""
+    """Return the answers of *leaves*: leaf number, key, and the answer's fields.
+
+    One row per row that an answer lists; or one per answer, without a key, where it lists none.
+    """
     shape = operation.answer
+    return _listed(shape, leaves) if shape.rows_at else _whole(shape, leaves)
+
+
+def _whole(shape: AnswerShape, leaves: Sequence[RequestLine]) -> pl.DataFrame:
+    numbered = [(number, line.answer) for number, line in enumerate(leaves) if line.answer]
+    answers = [whole.parsed(answer) for _, answer in numbered]
+    columns = [
+        pl.Series(field.name, [whole.value_of(field, one) for one in answers], dtype_of(field))
+        for field in shape.fields
+    ]
+    return pl.DataFrame([pl.Series(LEAF, [number for number, _ in numbered], pl.UInt32), *columns])
+
+
+def _listed(shape: AnswerShape, leaves: Sequence[RequestLine]) -> pl.DataFrame:
     paths = {field.name: field.at for field in shape.fields} | {KEY: shape.match}
     dtypes = {field.name: dtype_of(field) for field in shape.fields} | {KEY: pl.String()}
     inner = _struct([(path.split("."), dtypes[name]) for name, path in paths.items()])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchLine, RequestLine, Status
+from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchLine, RequestLine, State, Status
 from pipeline.operations import AnswerField, Operation
 from pipeline.stages.results.answers import decode_answers, dtype_of
 
@@ -58,10 +58,28 @@ def of_rejected(operation: Operation, rejected: pl.DataFrame, *, stage: pl.Expr)
     )
 
 
+def of_superseded(operation: Operation, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the results of *rows* (row, file, line, key, reasons) in whose place others stand."""
+    return _ordered(
+        operation,
+        rows.select(
+            pl.col(ROW),
+            pl.col(FILE).alias("source"),
+            pl.col(LINE),
+            pl.col(KEY),
+            pl.lit(Status.SUPERSEDED.value).alias("status"),
+            pl.lit("retry").alias("stage"),
+            pl.lit(0, pl.UInt32).alias("attempts"),
+            pl.lit("not sent again").alias("error_title"),
+            pl.col("reasons").list.join("; ").alias("error_details"),
+        ),
+    )
+
+
 def of_batches(
     operation: Operation, batches: Sequence[BatchLine], rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the results of settled *batches*.
+    """Return the results of *batches*; rows without a verdict are pending.
 
     rows: row, file, line, key (and nothing else is needed) of those batches, in their order.
     """
@@ -78,15 +96,15 @@ def of_batches(
     results = pl.concat([base, _leaf_frame(leaves)[index]], how="horizontal")
     if operation.answer.fields and any(line.answer for line in leaves):
         answers = decode_answers(operation, leaves)
-        results = results.join(answers, on=[LEAF, KEY], how="left", maintain_order="left")
+        by = [LEAF, KEY] if operation.answer.rows_at else [LEAF]
+        results = results.join(answers, on=by, how="left", maintain_order="left")
     return _ordered(operation, results)
 
 
 def _leaves(batch: BatchLine) -> Iterable[RequestLine]:
-    return (line for line in batch.requests if line.state.value in _FINAL)
-
-
-_FINAL = frozenset({"delivered", "refused", "failed", "in_doubt"})
+    yield from (line for line in batch.requests if line.state is not State.SPLIT)
+    if unnamed := batch.unnamed:
+        yield RequestLine(positions=unnamed, state=State.PENDING)
 
 
 def _leaf_of_each_row(batches: Sequence[BatchLine]) -> pl.Series:
@@ -112,7 +130,7 @@ def _leaf_of_each_row(batches: Sequence[BatchLine]) -> pl.Series:
 def _leaf_frame(leaves: Sequence[RequestLine]) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "status": [line.state.value for line in leaves],
+            "status": [_STATUS.get(line.state, line.state.value) for line in leaves],
             "attempts": [line.attempts for line in leaves],
             "http_status": [line.http_status for line in leaves],
             "error_title": [line.error.title or None for line in leaves],
@@ -137,6 +155,9 @@ def _leaf_frame(leaves: Sequence[RequestLine]) -> pl.DataFrame:
     )
 
 
+_STATUS = {State.SENDING: Status.PENDING.value}
+
+
 def _time(seconds: float | None) -> dt.datetime | None:
     return None if seconds is None else dt.datetime.fromtimestamp(seconds, dt.UTC)
 
@@ -152,4 +173,4 @@ def _ordered(operation: Operation, results: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-__all__ = ["AnswerField", "of_batches", "of_rejected", "schema_of"]
+__all__ = ["AnswerField", "of_batches", "of_rejected", "of_superseded", "schema_of"]

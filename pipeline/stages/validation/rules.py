@@ -12,6 +12,7 @@ from typing import TypeAlias
 import polars as pl
 
 from pipeline.operations import Field, Kind, Place
+from pipeline.stages.validation.nested import faults_in
 
 SHOWN_MAX = 80
 """Characters of a value that a reason quotes."""
@@ -34,7 +35,7 @@ class Check:
     bad: pl.Expr
     """True for a bad row; null counts as false."""
     reason: pl.Expr
-    """The sentence, over the cells of bad rows as text."""
+    """The sentence, over the cells of bad rows as text, and their values."""
 
 
 def cell_of(field: str) -> str:
@@ -63,10 +64,23 @@ def rules(field: Field, *, origin: str = "", expects: str = "") -> tuple[Check, 
     for test, words in _tests(field):
         bad = value.list.eval(test(pl.element())).list.any() if field.kind in LISTS else test(value)
         checks.append((bad, _shown(cell, name) + pl.lit(f" {words}")))
-    if field.elements_max is not None:
+    if field.elements:
+        fault = value.map_batches(faults_in(field), return_dtype=pl.String)
+        checks.append((fault.is_not_null(), pl.lit(f"{name}: ") + fault))
+    elif field.elements_max is not None:
         many = value.list.len() > field.elements_max
         checks.append((many, pl.lit(f"{name}: has more than {field.elements_max} elements")))
     return tuple(Check(field=field.name, bad=bad, reason=reason) for bad, reason in checks)
+
+
+def only_with(field: Field, flag: str, *, known: bool) -> Check:
+    """Return the check that *field* comes only where *flag* is true; *known*: whether it is sent.
+
+    *flag* is a field of its own, and false where it is not sent.
+    """
+    unset = ~pl.col(flag).fill_null(False) if known else pl.lit(True)
+    words = pl.lit(f"{field.name}: is taken only with {flag} = true")
+    return Check(field=field.name, bad=pl.col(field.name).is_not_null() & unset, reason=words)
 
 
 def _tests(field: Field) -> Iterator[tuple[Test, str]]:

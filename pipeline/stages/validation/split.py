@@ -54,7 +54,12 @@ def objections(
     checks: Sequence[Check], fields: pl.DataFrame, cells: pl.DataFrame
 ) -> tuple[str, ...]:
     """Return what the *checks* of these *fields* have against them: constants, before any row."""
-    concerned = [check for check in checks if check.field in fields.columns]
+    known = {*fields.columns, *map(cell_of, cells.columns)}
+    concerned = [
+        check
+        for check in checks
+        if check.field in fields.columns and known.issuperset(check.bad.meta.root_names())
+    ]
     _, reasons = _judge(concerned, fields, cells)
     return tuple(reasons.explode(empty_as_null=False).to_list())
 
@@ -86,7 +91,7 @@ def _judge(
         return pl.repeat(False, fields.height, eager=True), none
     is_bad = bits.select(pl.any_horizontal(hits).fill_null(False)).to_series()
     texts = cells.filter(is_bad).select(_text(column) for column in cells.iter_columns())
-    texts = texts.with_row_index("index")
+    texts = texts.with_row_index("index").hstack(fields.filter(is_bad))
     bits = bits.filter(is_bad)
     said = [
         texts.filter(bits[hit]).select("index", checks[int(hit)].reason.alias(REASONS))
