@@ -142,9 +142,7 @@ async def push(
     journey.delivery = Delivery(
         operation=operation,
         run=journey.folder.id,
-        ports=Ports(
-            exchange=exchange, record=scribe.record, encode=supply.encode, clock=journey.clock
-        ),
+        ports=Ports(exchange=exchange, note=scribe.note, encode=supply.encode, clock=journey.clock),
         concurrency=job.delivery.concurrency,
         proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
         stopped=journey.stopped,
@@ -190,7 +188,11 @@ def close_books(journey: Journey) -> None:
             f"{gone[0]} is gone, and with it what became of its rows",
             hint=f"bring it back and `pipeline resume {folder.path}`; nothing else is lost",
         )
-    results.write_failures(parts, folder.failures, run=folder.id)
+    source = folder.read_manifest()["source"]
+    origin = results.Origin(
+        run=folder.id, files=tuple(source["files"]), is_text=source.get("is_text")
+    )
+    results.write_failures(parts, folder.failures, origin=origin)
 
 
 async def _deliver(journey: Journey, supply: Supply, first: int | None) -> None:

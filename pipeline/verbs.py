@@ -217,6 +217,7 @@ def _manifest(
         "source": {
             "files": list(preparation.source.files),
             "fingerprint": preparation.source.fingerprint(),
+            "is_text": preparation.source.is_text,
         },
         "base_url": terms.connection.base_url if terms.connection else None,
         "directory": str(Path.cwd()),

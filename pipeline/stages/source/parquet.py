@@ -1,7 +1,7 @@
 """A Parquet or Arrow file → blocks: native types, slices of fixed size, memory that stays flat.
 
-A Parquet file of failures that one of our runs wrote keeps the rows, lines and files of the source
-it came from.  Never decides what a column means.
+A Parquet file of failures that one of our runs wrote, mended or not, keeps the rows, lines and
+files of the source it came from.  Never decides what a column means.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,18 @@ from pyarrow import ipc, parquet
 
 from pipeline.errors import InputError
 from pipeline.model import LINE, ROW
-from pipeline.stages.source.block import FAILURE_COLUMNS, FAILURES_KEY, Block, nothing_broken
+from pipeline.stages.source.block import (
+    FAILURE_COLUMNS,
+    FAILURE_PLACE,
+    FAILURES_KEY,
+    TEXT_KEY,
+    Block,
+    nothing_broken,
+)
 from pipeline.stages.source.stored import Stored, reading
 
 BLOCK_ROWS = 10_000
 """About as many as a block of CSV holds."""
-_PLACE = ("_row", "_file", "_line")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +37,9 @@ class ParquetFile:
     rows: int
     failures: bool
     """Whether it says of each row where it stood in another source."""
+    is_text: bool = False
+    """Whether its cells were text once: failures of a run from CSV."""
     block_rows: int = BLOCK_ROWS
-
-    @property
-    def is_text(self) -> bool:
-        """Whether its cells were text once: failures of a run from CSV."""
-        return self.failures and all(kind == pl.String for kind in self.columns.values())
 
     def blocks(self) -> Iterator[Block]:
         """Read the file from its start. Raises InputError when it cannot be read to its end."""
@@ -79,15 +82,19 @@ def open_parquet(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ParquetFile
         source = parquet.ParquetFile(file)
         metadata = source.metadata
         columns = _columns(stored.name, source.schema_arrow)
-    marked = FAILURES_KEY.encode() in (metadata.metadata or {})
-    failures = marked and columns.keys() >= set(_PLACE)
+    marks = metadata.metadata or {}
+    failures = columns.keys() >= set(
+        FAILURE_PLACE[1:] if FAILURES_KEY.encode() in marks else FAILURE_PLACE
+    )
     if failures:
         columns = {name: kind for name, kind in columns.items() if name not in FAILURE_COLUMNS}
+    all_text = all(kind == pl.String for kind in columns.values())
     return ParquetFile(
         stored=stored,
         columns=columns,
         rows=metadata.num_rows,
         failures=failures,
+        is_text=failures and marks.get(TEXT_KEY.encode(), b"yes" if all_text else b"no") == b"yes",
         block_rows=block_rows,
     )
 

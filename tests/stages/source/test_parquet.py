@@ -101,9 +101,22 @@ def test_failures_fed_back_keep_file_row_and_line(block_rows: int, tmp_path: Pat
     ]
 
 
-def test_only_our_own_mark_makes_failures_of_a_file(tmp_path: Path) -> None:
-    file = open_parquet(stored(write(failures(), tmp_path / "other.parquet")))
-    assert set(FAILURE_COLUMNS) < file.columns.keys()
+def test_failures_are_known_without_their_mark_which_most_writers_drop(tmp_path: Path) -> None:
+    file = open_parquet(stored(write(failures(), tmp_path / "mended.parquet")))
+    assert file.columns.keys() == {"id", "tier"}
+    assert [row for block in file.blocks() for row in block.row] == [3, 9, 4, 5]
+
+
+def test_cells_that_were_no_text_are_none_when_fed_back(tmp_path: Path) -> None:
+    mark = MARKED | {"pipeline.text": "no"}
+    file = open_parquet(stored(write(failures(), tmp_path / "a.parquet", metadata=mark)))
+    assert (file.failures, file.is_text) == (True, False)
+
+
+def test_a_file_with_some_columns_like_ours_is_a_file_like_others(tmp_path: Path) -> None:
+    frame = failures().drop("_run")
+    file = open_parquet(stored(write(frame, tmp_path / "other.parquet")))
+    assert set(FAILURE_COLUMNS) - {"_run"} < file.columns.keys()
     (block,) = file.blocks()
     assert block.file == "customers.csv"
     assert block.row.to_list() == [1, 2, 3, 4]
