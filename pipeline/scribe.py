@@ -57,7 +57,7 @@ class Scribe:
     _unwritten: int = 0
     _thread: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))
 
-    async def record(self, change: Change) -> None:
+    async def note(self, change: Change) -> None:
         """Return when *change* is durable."""
         done = anyio.Event()
         self._waiting.append((change, done))

@@ -21,9 +21,10 @@ from pipeline.config.hints import closest
 from pipeline.config.job import Delivery, Job, Limits
 from pipeline.config.problems import Keys, Problems, dotted, shown
 from pipeline.errors import JobError
-from pipeline.operations import OPERATIONS, Operation, find, names
+from pipeline.operations import Operation, find, names
 
 SUFFIX = ".toml"
+EXAMPLES = "profiles, audiences, referrals"
 FILE_BYTES_MAX = 1 << 20
 """A job file has some kilobytes; a bigger one is another file."""
 
@@ -58,7 +59,9 @@ def job_from(what: Sequence[str | os.PathLike[str]], overrides: Overrides) -> Jo
     """
     sources = [os.fspath(one) for one in what]
     if not sources:
-        raise JobError("nothing to load", hint=f"name a job file, or sources and --to {_names()}")
+        raise JobError(
+            "nothing to load", hint=f"name a job file, or sources and --to OPERATION: {EXAMPLES}, …"
+        )
     job_files = [source for source in sources if source.endswith(SUFFIX)]
     if job_files and len(sources) > 1:
         raise JobError(
@@ -70,7 +73,7 @@ def job_from(what: Sequence[str | os.PathLike[str]], overrides: Overrides) -> Jo
     if overrides.to is None:
         raise JobError(
             f"{sources[0]}: it is not said which operation its rows are for",
-            hint=f"add --to {_names()}; or name a job file ({SUFFIX})",
+            hint=f"add --to OPERATION ({EXAMPLES}, …); or name a job file ({SUFFIX})",
         )
     return _resolve({"source": sources}, overrides, file=None)
 
@@ -81,10 +84,6 @@ def load_job(path: Path, overrides: Overrides) -> Job:
     Paths in the file are relative to it. Raises JobError with every problem.
     """
     return _resolve(_anchored(_read(path), path.parent), overrides, file=path)
-
-
-def _names() -> str:
-    return ", ".join(operation.name for operation in OPERATIONS)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -239,11 +238,13 @@ def _check_values(said: Mapping[str, Any], problems: Problems) -> None:
 
 def _tell_operation(said: Mapping[str, Any], problems: Problems) -> None:
     if "operation" not in said:
-        problems.add(("operation",), f"is missing: expected one of {_names()}")
+        problems.add(("operation",), f"is missing: expected an operation, such as {EXAMPLES}")
         return
     asked = said["operation"]
     near = closest(asked, names()) if isinstance(asked, str) else ""
-    problems.add(("operation",), f"expected one of {_names()}, got {shown(asked)}{near}")
+    problems.add(
+        ("operation",), f"expected an operation, such as {EXAMPLES}; got {shown(asked)}{near}"
+    )
 
 
 def _job(

@@ -6,9 +6,8 @@ import pytest
 
 from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import JobError
-from pipeline.operations import OPERATIONS
 
-NAMES = ", ".join(operation.name for operation in OPERATIONS)
+NAMES = "profiles, audiences, referrals"
 GOOD = 'operation = "profiles"\nsource = "a.csv"\n'
 CONCURRENCY = "a number of requests from 1 to 256 (it does not adapt by itself yet)"
 PROFILE_FIELDS = "integrationId, attributes.<Name>, silent"
@@ -106,7 +105,7 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
         'argument options.silent: expected true or false (the API\'s yes or no), got "perhaps"',
     )
     assert str(refused(tmp_path / "job.toml", Overrides(to="profile"))) == (
-        f'argument to: expected one of {NAMES}, got "profile" (did you mean "profiles"?)'
+        f'argument to: expected an operation, such as {NAMES}; got "profile" (did you mean "profiles"?)'
     )
 
 
@@ -121,8 +120,8 @@ def test_a_problem_of_the_file_that_an_argument_replaces_is_none(tmp_path: Path)
 @pytest.mark.parametrize(
     ("what", "to", "message", "hint"),
     [
-        ([], None, "nothing to load", f"--to {NAMES}"),
-        (["a.csv"], None, "a.csv: it is not said which operation", "add --to profiles"),
+        ([], None, "nothing to load", NAMES),
+        (["a.csv"], None, "a.csv: it is not said which operation", "add --to OPERATION (profiles"),
         (["a.csv", "b.toml"], "profiles", "b.toml is a job file, and stands alone", "itself"),
         ([""], "profiles", "argument source[0]: expected a path", "operations profiles"),
     ],

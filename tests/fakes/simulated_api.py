@@ -98,7 +98,7 @@ class Books:
     changes: list[Change] = field(default_factory=list)
     lines: dict[tuple[BatchId, Positions], RequestLine] = field(default_factory=dict)
 
-    async def record(self, change: Change) -> None:
+    async def note(self, change: Change) -> None:
         before = self.lines.get((change.batch, change.line.positions))
         states.check(before.state if before else State.PENDING, change.line.state)
         self.changes.append(change)
@@ -126,7 +126,7 @@ def ports(exchange: Callable[..., object], books: Books, clock: Clock | None = N
 
     return Ports(
         exchange=exchange,  # type: ignore[arg-type]
-        record=books.record,
+        note=books.note,
         encode=encode,
         clock=clock or FixedClock(),
     )

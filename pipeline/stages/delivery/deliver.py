@@ -40,10 +40,10 @@ earlier process sent it without learning the answer (seconds since the epoch), o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """What the delivery is given. `record` returns when its change is durable."""
+    """What the delivery is given. `note` returns when its change is durable."""
 
     exchange: Exchanging
-    record: Callable[[Change], Awaitable[None]]
+    note: Callable[[Change], Awaitable[None]]
     encode: Callable[[Operation, pl.DataFrame], Awaitable[Request]]
     clock: Clock
 
@@ -114,7 +114,7 @@ async def _settle(delivery: Delivery, draft: Draft) -> None:
         change = given_up(part, trail) if trail.spent else await _send(delivery, part, trail)
         if change is None:
             continue
-        await delivery.ports.record(change)
+        await delivery.ports.note(change)
         again = (child for child in reversed(change.children) if child.state is State.PENDING)
         waiting.extend(replace(part, positions=child.positions, line=child) for child in again)
     cause = delivery.proof.learn(trail)
@@ -142,7 +142,7 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     line = replace(line, digest=digest, idempotency_key=key_for(0))
     if operation.repeat is not Repeat.SAFE and line.state is not State.SENDING:
         line = replace(line, state=State.SENDING, first_sent_at=ports.clock.now())
-        await ports.record(Change(batch=draft.batch.id, line=line))
+        await ports.note(Change(batch=draft.batch.id, line=line))
     exchange = await ports.exchange(request, key_for, sent_before)
     trail.requests += 1
     line = replace(

@@ -89,7 +89,7 @@ class Trip:
     proven: bool = True
     books: Books = field(default_factory=Books)
     clock: FixedClock = field(default_factory=FixedClock)
-    record: Callable[[Change], Awaitable[None]] | None = None
+    note: Callable[[Change], Awaitable[None]] | None = None
     drafted: int = 0
     settled: int = 0
     alive_max: int = 0
@@ -104,7 +104,7 @@ class Trip:
             operation=self.operation,
             run="run",
             ports=Ports(
-                exchange=made.exchange, record=self.keep, encode=made.encode, clock=made.clock
+                exchange=made.exchange, note=self.keep, encode=made.encode, clock=made.clock
             ),
             concurrency=self.concurrency,
             proof=Proof(proven=self.proven),
@@ -129,7 +129,7 @@ class Trip:
         return self
 
     async def keep(self, change: Change) -> None:
-        await (self.record or self.books.record)(change)
+        await (self.note or self.books.note)(change)
         state = change.line.state
         self.road.story.append((state.value, [str(change.line.positions)]))
         self.settled += state is not State.SENDING
@@ -267,9 +267,9 @@ def test_a_lane_is_free_only_when_the_verdict_is_durable() -> None:
 
     async def slowly(change: Change) -> None:
         await anyio.sleep(50)
-        await books.record(change)
+        await books.note(change)
 
-    trip = Trip(Road(), record=slowly).carry(batch_of(1, ["a"]), batch_of(2, ["a"]))
+    trip = Trip(Road(), note=slowly).carry(batch_of(1, ["a"]), batch_of(2, ["a"]))
     words = [word for word, _ in trip.road.story]
     assert words == ["sent", "answered", "delivered"] * 2
 
@@ -279,14 +279,14 @@ def test_a_record_that_fails_ends_the_delivery() -> None:
         raise ServiceError("no disk")
 
     with pytest.raises(ExceptionGroup):
-        Trip(Road(), operation=NEVER, record=broken).carry(*singles(3))
+        Trip(Road(), operation=NEVER, note=broken).carry(*singles(3))
 
 
 def test_nothing_is_sent_that_could_not_be_noted() -> None:
     async def broken(change: Change) -> None:
         raise ServiceError("no disk")
 
-    trip = Trip(Road(), operation=NEVER, record=broken)
+    trip = Trip(Road(), operation=NEVER, note=broken)
     with pytest.raises(ExceptionGroup):
         trip.carry(*singles(3))
     assert trip.of("sent") == []
