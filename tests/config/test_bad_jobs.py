@@ -105,7 +105,8 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
         'argument options.silent: expected true or false (the API\'s yes or no), got "perhaps"',
     )
     assert str(refused(tmp_path / "job.toml", Overrides(to="profile"))) == (
-        f'argument to: expected an operation, such as {NAMES}; got "profile" (did you mean "profiles"?)'
+        f"argument to: expected an operation, such as {NAMES}; "
+        'got "profile" (did you mean "profiles"?)'
     )
 
 
