@@ -54,6 +54,7 @@ class Preparation:
             zone=job.zone,
             null_values=job.csv.null_values if self.source.is_text else (),
         )
+        self._groups = folding.Groups(operation=job.operation)
         self.folds = folding.is_folding(job.operation, tuple(self.mapping.schema))
         self.checks = tuple(self._checks())
         self._check_constants()
@@ -62,7 +63,10 @@ class Preparation:
         """Yield what becomes of the rows of the source, in order."""
         rows = rejected = 0
         blocks = _together(self.source.blocks())
-        for block in self._whole(blocks) if self.folds else blocks:
+        if self.folds:
+            self._groups = folding.Groups(operation=self.job.operation)
+            blocks = self._whole(blocks)
+        for block in blocks:
             prepared = self._prepare(block, rows, rejected)
             rows, rejected = prepared.rows_read, prepared.rows_rejected
             yield prepared
@@ -110,18 +114,19 @@ class Preparation:
 
     def _whole(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield *blocks* cut elsewhere, so that rows which make one request stay together."""
-        most = folding.rows_max(self.job.operation)
+        key, most = self.job.operation.key, folding.rows_max(self.job.operation)
         waiting: Block | None = None
         for block in blocks:
-            if waiting is not None and waiting.file != block.file:
-                yield waiting
-                waiting = None
-            both = block if waiting is None else _one([waiting, block])
-            keys = mapping.key_of(self.mapping, self.job.operation.key, both.frame)
-            count = folding.cut_before(keys, both.row, both.broken[ROW], rows_max=most)
+            if waiting is None or waiting.file != block.file:
+                if waiting is not None:
+                    yield waiting
+                waiting = block
+                continue
+            keys = mapping.key_of(self.mapping, key, waiting.frame)
+            count = folding.cut_before(keys, waiting.row, waiting.broken[ROW], rows_max=most)
             if count:
-                yield _part(both, 0, count)
-            waiting = _part(both, count, len(both.row))
+                yield _part(waiting, 0, count)
+            waiting = _one([_part(waiting, count, len(keys)), block])
         if waiting is not None:
             yield waiting
 
@@ -140,9 +145,8 @@ class Preparation:
         mapped = mapping.apply(self.mapping, block.frame)
         fields, cells = mapped.fields, mapped.cells
         if self.folds:
-            fields, fault = folding.fold(
-                operation, fields, rows=block.row, broken=block.broken[ROW]
-            )
+            place = folding.Surroundings(file=block.file, rows=block.row, broken=block.broken[ROW])
+            fields, fault = self._groups.fold(fields, place)
             cells = cells.with_columns(fault)
         places = pl.DataFrame([block.row, block.line, block.frame.to_struct(SOURCE)]).with_columns(
             pl.lit(block.file).alias(FILE)

@@ -6,6 +6,7 @@ sent. Which operation folds, and within which limits, its record says (`lines`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -14,9 +15,13 @@ from pipeline.operations import Field, Operation, Place
 
 FAULT = "\0fault of the group"
 """Column of what is wrong with the group of a row; null where nothing is."""
+UNREAD = "\0unread before"
+KEYS_MAX = 5_000_000
+"""Keys of a file that are remembered, 8 bytes each: rows of one key that are further apart than so
+many groups are not noticed, and make two requests."""
 SIBLING = "another row of the same {key} is not good: they are sent together or not at all"
 APART = "{key}: its rows do not stand together; sort the source by it"
-UNREAD = "{key}: a line next to its rows could not be read, and may have been one of them"
+CUT = "{key}: a line next to its rows could not be read, and may have been one of them"
 
 
 def is_folding(operation: Operation, names: Sequence[str]) -> bool:
@@ -26,8 +31,8 @@ def is_folding(operation: Operation, names: Sequence[str]) -> bool:
 
 def rows_max(operation: Operation) -> int:
     """Return how many rows a group has at most; more can never be sent."""
-    field = operation.field(operation.lines)
-    return (field.elements_max if field else None) or 1
+    whole = operation.field(operation.lines)
+    return (whole.elements_max if whole else None) or 1
 
 
 def heads(keys: pl.Series) -> pl.Series:
@@ -38,7 +43,7 @@ def heads(keys: pl.Series) -> pl.Series:
 def unread_before(rows: pl.Series, broken: pl.Series) -> pl.Series:
     """Return whether a broken row stands right before each of *rows*; both numbered, ascending."""
     passed = broken.search_sorted(rows)
-    return (passed != passed.shift(1, fill_value=0)).alias("unread")
+    return (passed != passed.shift(1, fill_value=0)).alias(UNREAD)
 
 
 def cut_before(keys: pl.Series, rows: pl.Series, broken: pl.Series, *, rows_max: int) -> int:
@@ -53,28 +58,55 @@ def cut_before(keys: pl.Series, rows: pl.Series, broken: pl.Series, *, rows_max:
     return spare if spare - start > rows_max else start
 
 
-def fold(
-    operation: Operation, fields: pl.DataFrame, *, rows: pl.Series, broken: pl.Series
-) -> tuple[pl.DataFrame, pl.Series]:
-    """Return *fields* with HEAD, and the FAULT of each row's group.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where a block stands: its file, and the numbers of its rows and of the broken ones there."""
 
-    rows: the numbers of the rows of *fields*; broken: those of lines around them that could not be
-    parsed. The fields of a group that are not of its lines must agree, or be empty.
-    """
-    marked = fields.with_columns(heads(fields[operation.key]), unread_before(rows, broken))
-    after = pl.lit(len(broken) > 0 and broken[-1] > rows[-1]) if len(rows) else pl.lit(False)
+    file: str
+    rows: pl.Series
+    broken: pl.Series
+
+
+@dataclass(slots=True, kw_only=True)
+class Groups:
+    """The groups of one reading of a source: `fold` each block of it, in order."""
+
+    operation: Operation
+    _file: str = ""
+    _earlier: pl.Series = field(default_factory=lambda: pl.Series([], dtype=pl.UInt64))
+
+    def fold(self, fields: pl.DataFrame, around: Surroundings) -> tuple[pl.DataFrame, pl.Series]:
+        """Return *fields* with HEAD, and the FAULT of each row's group.
+
+        What the fields of a group say beside its lines must agree, or be left out.
+        """
+        keys = fields[self.operation.key].hash()
+        earlier = self._earlier if around.file == self._file else self._earlier.clear()
+        self._file = around.file
+        self._earlier = pl.concat([earlier, keys.unique()]).tail(KEYS_MAX)
+        marked = fields.with_columns(
+            heads(fields[self.operation.key]), unread_before(around.rows, around.broken)
+        )
+        fault = marked.select(_fault(self.operation, fields.columns, around, keys.is_in(earlier)))
+        return marked.drop(UNREAD), fault.to_series()
+
+
+def _fault(
+    operation: Operation, names: Sequence[str], around: Surroundings, known: pl.Series
+) -> pl.Expr:
+    """Return all that is wrong with the group of a row, in words, or null."""
     group = pl.col(HEAD).cum_sum()
-    unread = (pl.col("unread") | pl.col("unread").shift(-1).fill_null(after)).any().over(group)
-    apart = group.n_unique().over(operation.key) > 1
+    last = len(around.rows) and len(around.broken) and around.broken[-1] > around.rows[-1]
+    unread = (pl.col(UNREAD) | pl.col(UNREAD).shift(-1).fill_null(bool(last))).any().over(group)
+    apart = (group.n_unique().over(operation.key) > 1) | pl.lit(known)
     reasons = [
         pl.when(apart).then(pl.lit(APART.format(key=operation.key))),
-        pl.when(unread).then(pl.lit(UNREAD.format(key=operation.key))),
-        *_too_much(operation, fields.columns, group),
-        *(_differs(name, group) for name in _own(operation, fields.columns)),
+        pl.when(unread).then(pl.lit(CUT.format(key=operation.key))),
+        *_too_much(operation, names, group),
+        *(_differs(name, group) for name in _own(operation, names)),
     ]
-    fault = marked.select(pl.concat_str(reasons, separator="; ", ignore_nulls=True).alias(FAULT))
-    said = fault.select(pl.when(pl.col(FAULT) != "").then(pl.col(FAULT)).alias(FAULT)).to_series()
-    return marked.drop("unread"), said
+    said = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return pl.when(said != "").then(said).alias(FAULT)
 
 
 def tainted(bad: Sequence[pl.Expr]) -> pl.Expr:
@@ -85,15 +117,15 @@ def tainted(bad: Sequence[pl.Expr]) -> pl.Expr:
 
 def _too_much(operation: Operation, names: Sequence[str], group: pl.Expr) -> list[pl.Expr]:
     """Return what is said of groups beyond the limits of the list that they make up."""
-    field = operation.field(operation.lines)
-    if field is None:
+    whole = operation.field(operation.lines)
+    if whole is None:
         return []
     most = rows_max(operation)
     said: list[pl.Expr] = [
-        pl.when(pl.len().over(group) > most).then(pl.lit(f"{field.name}: more than {most} rows"))
+        pl.when(pl.len().over(group) > most).then(pl.lit(f"{whole.name}: more than {most} rows"))
     ]
-    if field.total_max is not None:
-        member, total = field.total_max
+    if whole.total_max is not None:
+        member, total = whole.total_max
         for name, line in _lines(operation, names):
             if line.path == member:
                 many = pl.col(name).sum().over(group) > total
@@ -111,7 +143,7 @@ def _differs(name: str, group: pl.Expr) -> pl.Expr:
 
 def _lines(operation: Operation, names: Sequence[str]) -> list[tuple[str, Field]]:
     found = ((name, operation.field(name)) for name in names)
-    return [(name, field) for name, field in found if field and field.place is Place.LINE]
+    return [(name, line) for name, line in found if line and line.place is Place.LINE]
 
 
 def _own(operation: Operation, names: Sequence[str]) -> list[str]:
