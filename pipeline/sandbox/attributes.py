@@ -90,11 +90,11 @@ class Catalogue:
         skip, size = int(query.get("skip", 0)), int(query.get("pageSize", 1000))
         return {"totalResultSize": len(found), "data": found[skip : skip + size]}
 
-    def problems(self, operation: str, body: Any) -> Iterator[Problem]:  # noqa: ANN401 -- JSON
-        """Yield what is wrong with the attributes in *body*, which has the right shape."""
+    def problems(self, operation: str, body: object) -> Iterator[Problem]:
+        """Yield what is wrong with the attributes in *body*, wherever its shape has some."""
         if not (self._declared or self._strict) or operation not in PLACES:
             return
-        event_type = body.get("type", "") if operation.startswith("track") else ""
+        event_type = body.get("type", "") if isinstance(body, dict) else ""
         for entity, validator in self._compiled(operation, event_type):
             if validator.is_valid(body):
                 continue
@@ -105,7 +105,7 @@ class Catalogue:
                 at = path
 
     def _compiled(self, operation: str, event_type: str) -> Validators:
-        if event_type not in {one.get("eventType", "") for one in self._declared}:
+        if event_type not in [one.get("eventType", "") for one in self._declared]:
             event_type = ""  # so that made-up types do not fill the memory
         key = (operation, event_type)
         if key not in self._validators:

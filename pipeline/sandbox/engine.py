@@ -188,10 +188,9 @@ class Engine:
         store.now, store.number = request.now, request.number
         answer = operation.act(call, self._account)
         if answer.stored:
-            rows = 1
             for kind, keys in operation.keys(call):
                 self.tally.apply(request.number, kind, keys)
-                rows = max(rows, len(keys))
+            rows = len(rules.rows(operation, call.body)) if operation.rows else 1
             self.tally.count(operation.name, applied=1, rows=rows)
         return answer
 
@@ -199,8 +198,8 @@ class Engine:
         problems = list(rules.body_problems(operation, call.body))
         if self.switches["usage-limit"] == "optional":
             problems = [one for one in problems if one.path != ("usageLimit",)]
-        if not problems and self.switches["validate"] == "full":
-            problems = list(self._catalogue.problems(operation.name, call.body))
+        if self.switches["validate"] == "full":
+            problems += self._catalogue.problems(operation.name, call.body)
         if not problems and self.switches["duplicates"] == "refuse":
             problems = list(rules.repeated(operation, call.body))
         return problems

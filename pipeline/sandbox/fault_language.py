@@ -68,10 +68,16 @@ def parse(text: str, names: Names, seed: int = 0) -> Plan:
 def _rule(text: str, names: Names) -> Rule:
     tight = re.sub(r"\s*,\s*", ",", text)  # so that a list is one word
     try:
-        head, *words = tight.split()
-        return Rule(text=text, **{**_head(*head.split(":", 1)), **_words(words, names)})
+        return Rule(text=text, **_given(tight.split(), names))
     except ValueError as error:
         raise UnreadableFaultError(f"fault {text!r}: {error}; for example: {EXAMPLE}") from error
+
+
+def _given(words: list[str], names: Names) -> dict[str, Any]:
+    given = {**_head(*words[0].split(":", 1)), **_words(words[1:], names)}
+    if given["kind"] is Kind.TRUNCATE and not given["after"]:
+        raise ValueError("half an answer needs a request that was applied")
+    return given
 
 
 def _head(what: str, how: str = "") -> dict[str, Any]:

@@ -68,14 +68,13 @@ def _moment(value: str) -> bool:
         return False
 
 
-def body_problems(operation: Operation, body: Any) -> Iterator[Problem]:  # noqa: ANN401 -- JSON
-    """Yield what is wrong with the body: the schema first, all else only for the right shape."""
+def body_problems(operation: Operation, body: object) -> Iterator[Problem]:
+    """Yield what is wrong with the body: what its schema says, then what only prose does."""
     validator = document.body_validator(operation.name)
     if validator is None:
         return
     if not validator.is_valid(body):
         yield from map(_told, validator.iter_errors(body))
-        return
     yield from _empty_ids(operation, body)
     yield from _wide_numbers(operation, body)
 
@@ -93,29 +92,28 @@ def repeated(operation: Operation, body: object) -> Iterator[Problem]:
         seen.add(key)
 
 
-def _wide_numbers(operation: Operation, body: Mapping[str, Any]) -> Iterator[Problem]:
-    if (field := NUMBERS.get(operation.name)) is None:
+def _wide_numbers(operation: Operation, body: object) -> Iterator[Problem]:
+    """Yield the numbers that no int64 can hold; what is no number at all is the schema's to say."""
+    field = NUMBERS.get(operation.name)
+    if field is None or not isinstance(body, dict):
         return
-    places = (
-        [((field,), body)]
-        if field in body
-        else [
-            ((operation.rows, index, field), row) for index, row in enumerate(rows(operation, body))
-        ]
-    )
-    for path, holder in places:
-        if not isinstance(holder[field], int) or holder[field] not in INT64:
-            yield Problem(title="Invalid type", details=f"{field} is no int64", path=path)
+    holders: list[tuple[Path, Any]] = [((), body)]
+    holders += [((operation.rows, index), row) for index, row in enumerate(rows(operation, body))]
+    for path, holder in holders:
+        number = holder.get(field) if isinstance(holder, dict) else None
+        if isinstance(number, float) or (isinstance(number, int) and number not in INT64):
+            details = f"{field} is no int64"
+            yield Problem(title="Invalid type", details=details, path=(*path, field))
 
 
 def _empty_ids(operation: Operation, body: object) -> Iterator[Problem]:
-    name, field = operation.rows, ID_FIELDS.get(operation.rows)
-    ids = [row if field is None else row[field] for row in rows(operation, body)]
+    name, field = operation.rows, ID_FIELDS.get(operation.rows, "")
+    ids = [row.get(field) if isinstance(row, dict) else row for row in rows(operation, body)]
     if "" not in ids:
         return
     for index, one in enumerate(ids):
         if one == "":
-            path: Path = (name, index) if field is None else (name, index, field)
+            path: Path = (name, index, field) if field else (name, index)
             yield Problem(title="minLength", details="an id must not be empty", path=path)
 
 

@@ -66,6 +66,7 @@ def test_the_example_of_the_language_can_be_read() -> None:
         ("rate:fast", "'fast' is no rate"),
         ("rate:0/s", "'0/s' is no rate"),
         (":5%", "'' is no fault"),
+        ("truncate before", "half an answer needs a request that was applied"),
     ],
 )
 def test_a_fault_that_cannot_be_read_is_named_with_its_word(text: str, why: str) -> None:

@@ -180,7 +180,10 @@ def test_a_v1_profile_is_merged_and_answered_with_the_whole_state() -> None:
         "a": 1,
         "b": 2,
     }
+    dry = desk.ask("PUT", "/v1/customer_profiles/A?dry=true", {"attributes": {"a": 3}})
+    assert dry.body["profile"]["attributes"] == {"a": 3, "b": 2}
     desk.ask("PUT", "/v1/customer_profiles/B?dry=true", {"attributes": {"a": 1}})
+    assert desk.engine.store.profiles["A"].attributes == {"a": 1, "b": 2}
     assert set(desk.engine.store.profiles) == {"A"}
 
 

@@ -40,6 +40,21 @@ def test_bulk_refusal() -> None:
     assert held(partial) == ["A", "B", "C"]
 
 
+def test_partial_refusal_leaves_out_every_bad_row_whatever_is_bad_about_it() -> None:
+    desk = Desk(bulk_refusal="partial", strict="yes")
+    rows = [
+        {"integrationId": 1},
+        {"integrationId": "unknown", "attributes": {"Hat": 1}},
+        {"integrationId": ""},
+        {"integrationId": "good"},
+    ]
+    reply = desk.ask("PUT", BULK, {"customerProfiles": rows})
+    assert reply.titles == ["Invalid type", "minLength", "Unknown"]
+    assert held(desk) == ["good"]
+    assert desk.ask("PUT", BULK, {"customerProfiles": rows[:1]}).status == 400
+    assert desk.engine.tally.operations["updateCustomerProfilesV2"]["rows"] == 1
+
+
 def test_pointers() -> None:
     indexed = ["/customerProfiles/1/integrationId", "/customerProfiles/3/integrationId"]
     assert bad_rows(Desk()).pointers == indexed
@@ -171,6 +186,11 @@ def audience(desk: Desk) -> Reply:
     return desk.ask("POST", "/v2/customer_audiences", {"data": rows})
 
 
+def join(desk: Desk) -> Reply:
+    changes = {"audiencesChanges": {"adds": [7], "deletes": []}}
+    return desk.ask("PUT", "/v2/customer_profiles/A", changes)
+
+
 def reserve(desk: Desk) -> Reply:
     return desk.ask("POST", "/v1/coupon_reservations/CODE7", {"integrationIDs": ["A"]})
 
@@ -183,6 +203,7 @@ def event(desk: Desk) -> Reply:
     ("switch", "listed", "ask", "refused"),
     [
         ("audiences", "7, 8", audience, 404),
+        ("audiences", "7", join, 400),
         ("campaigns", "45", lambda desk: refer(desk, "A"), 400),
         ("coupons", "CODE7", reserve, 404),
         ("event_types", "viewed", event, 400),

@@ -35,7 +35,7 @@ def update_profile(call: Call, account: Account) -> Answer:
     """Update or create one profile; the rules always run."""
     store, profile_id = account.store, call.path["integrationId"]
     dry = call.flag("dry")
-    profile = Profile(profile_id, 0, store.now) if dry else store.profile(profile_id)
+    profile = profiles.copy_of(store, profile_id) if dry else store.profile(profile_id)
     how = profiles.Merging.of(call, account)
     profiles.merge(profile, call.body.get("attributes", {}), how)
     profile.last_activity = store.now

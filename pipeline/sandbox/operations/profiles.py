@@ -43,14 +43,22 @@ def update_one(call: Call, account: Account) -> Answer:
     if content and not runs:
         details = "responseContent cannot be used when runRuleEngine is false"
         raise Refused(400, problems=[Problem(title="Unusable", details=details, path=CONTENT)])
+    changes = call.body.get("audiencesChanges", {})
+    unknown = [
+        one for one in changes.get("adds", ()) if not account.switches.exists("audiences", one)
+    ]
+    if unknown:
+        details = f"Audience {unknown[0]} does not exist"  # no 404 is documented here
+        raise Refused(400, problems=[Problem(title="Unknown", details=details, path=ADDS)])
     integration_id = call.path["integrationId"]
     dry = runs and call.flag("dry")
-    profile = _copy(account.store, integration_id) if dry else account.store.profile(integration_id)
+    profile = (
+        copy_of(account.store, integration_id) if dry else account.store.profile(integration_id)
+    )
     merge(profile, call.body.get("attributes", {}), Merging.of(call, account))
     profile.last_activity = account.store.now
     if not dry:
         account.store.erased.discard(integration_id)
-        changes = call.body.get("audiencesChanges", {})
         for audience in changes.get("adds", ()):
             account.store.join(profile, audience)
         for audience in changes.get("deletes", ()):
@@ -64,11 +72,11 @@ def update_one(call: Call, account: Account) -> Answer:
     return Answer(status=200, body=read(body).body, stored=not dry)
 
 
-CONTENT = ("responseContent",)
+CONTENT, ADDS = ("responseContent",), ("audiencesChanges", "adds")
 
 
-def _copy(store: Store, integration_id: str) -> Profile:
-    """Return a copy of a profile that is not stored, for a dry run."""
+def copy_of(store: Store, integration_id: str) -> Profile:
+    """Return a copy of a profile that is not stored, for a dry run; an empty one for a new id."""
     known = store.profiles.get(integration_id)
     profile = Profile(integration_id, known.id if known else 0, store.now)
     if known:
