@@ -71,6 +71,19 @@ class Preparation:
             rows, rejected = prepared.rows_read, prepared.rows_rejected
             yield prepared
 
+    def identities(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield row, file and the fields *names*, as text, of every row that can be read."""
+        known = [name for name in names if name in self.mapping.schema]
+        for block in _together(self.source.blocks()):
+            fields = [
+                mapping.key_of(self.mapping, name, block.frame).cast(pl.String).alias(name)
+                for name in known
+            ]
+            yield pl.DataFrame([block.row, *fields]).with_columns(
+                pl.lit(block.file).alias(FILE),
+                *(pl.lit(None, pl.String).alias(name) for name in names if name not in known),
+            )
+
     def batcher(self) -> Batcher:
         """Return a batcher for the good rows of one reading."""
         return Batcher(self.job.operation)

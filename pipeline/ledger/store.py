@@ -178,6 +178,16 @@ class Ledger:
             chosen.append(self._batch(row))
         return chosen
 
+    def without_results(self, *, after: BatchId, limit: int) -> list[BatchLine]:
+        """Return up to *limit* batches beyond *after* whose results are not written, in order."""
+        found = self._all(
+            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
+            "WHERE b.results IS NULL AND b.id > ? ORDER BY b.id LIMIT ?",
+            after,
+            limit,
+        )
+        return [self._batch(row) for row in found]
+
     def name_results(self, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
         """Name a durable results part of *batches*, and fold their requests away.
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import polars as pl
 
 from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchLine, RequestLine, State, Status
-from pipeline.operations import AnswerField, Operation
+from pipeline.operations import AnswerField, Operation, Repeat
 from pipeline.stages.results.answers import decode_answers, dtype_of
 
 TIME = pl.Datetime("us", "UTC")
@@ -79,7 +79,7 @@ def of_superseded(operation: Operation, rows: pl.DataFrame) -> pl.DataFrame:
 def of_batches(
     operation: Operation, batches: Sequence[BatchLine], rows: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the results of *batches*; rows without a verdict are pending.
+    """Return the results of *batches*; rows without a verdict are pending, or in doubt if sent.
 
     rows: row, file, line, key (and nothing else is needed) of those batches, in their order.
     """
@@ -93,7 +93,7 @@ def of_batches(
         pl.lit("delivery").alias("stage"),
         pl.col(BATCH),
     ).with_columns(index)
-    results = pl.concat([base, _leaf_frame(leaves)[index]], how="horizontal")
+    results = pl.concat([base, _leaf_frame(operation, leaves)[index]], how="horizontal")
     if operation.answer.fields and any(line.answer for line in leaves):
         answers = decode_answers(operation, leaves)
         by = [LEAF, KEY] if operation.answer.rows_at else [LEAF]
@@ -127,10 +127,16 @@ def _leaf_of_each_row(batches: Sequence[BatchLine]) -> pl.Series:
     ).to_series()
 
 
-def _leaf_frame(leaves: Sequence[RequestLine]) -> pl.DataFrame:
+def _leaf_frame(operation: Operation, leaves: Sequence[RequestLine]) -> pl.DataFrame:
+    is_safe = operation.repeat is Repeat.SAFE
+    sent = Status.PENDING if is_safe else Status.IN_DOUBT
+
+    def status(state: State) -> str:
+        return (sent if state is State.SENDING else Status(state.value)).value
+
     return pl.DataFrame(
         {
-            "status": [_STATUS.get(line.state, line.state.value) for line in leaves],
+            "status": [status(line.state) for line in leaves],
             "attempts": [line.attempts for line in leaves],
             "http_status": [line.http_status for line in leaves],
             "error_title": [line.error.title or None for line in leaves],
@@ -153,9 +159,6 @@ def _leaf_frame(leaves: Sequence[RequestLine]) -> pl.DataFrame:
             )
         },
     )
-
-
-_STATUS = {State.SENDING: Status.PENDING.value}
 
 
 def _time(seconds: float | None) -> dt.datetime | None:
