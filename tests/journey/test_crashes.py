@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.clock import SystemClock
+from pipeline.ledger import Ledger
 from pipeline.run import Run
 from pipeline.run_folder import all_runs
 from tests.journey.account import Account, job
@@ -57,9 +58,18 @@ def died(account: Account, path: Path, operation: str, times: int) -> bool:
     return killed
 
 
+def check_nothing_is_left(run: Run) -> None:
+    """Each file is named by the ledger; what was half written is gone."""
+    ledger = Ledger.open(run.folder / "ledger.sqlite", readonly=True)
+    for kind in ("staged", "rejected", "results"):
+        assert {path.name for path in (run.folder / kind).iterdir()} == set(ledger.files(kind))
+    ledger.close()
+
+
 def check(run: Run, account: Account, operation: str) -> None:
     results = run.results
     assert results["row"].to_list() == list(range(1, 31))
+    check_nothing_is_left(run)
     if operation == "profiles":
         assert set(results["status"]) == {"delivered"}
         held = {p["integrationId"]: p["attributes"] for p in account.held("profiles")}

@@ -146,6 +146,19 @@ def test_what_has_its_results_is_not_changed_any_more(ledger: Ledger) -> None:
     assert folded.requests == ()
 
 
+def test_what_is_in_doubt_is_written_only_when_asked_for(ledger: Ledger) -> None:
+    ledger.commit([change(State.IN_DOUBT), change(State.DELIVERED, 0, 5, 2)])
+    assert [line.id for line in ledger.unwritten(rows_max=100, doubts=False)] == [2]
+    doubtful = ledger.unwritten(rows_max=100, doubts=True)
+    assert [line.id for line in doubtful] == [1]
+    ledger.name_results("part-1.parquet", doubtful, provisional=True)
+    assert [len(line.requests) for line in ledger.doubtful()] == [1]  # kept, for a settlement
+    assert ledger.withdraw_provisional() == ["part-1.parquet"]
+    ledger.commit([change(State.DELIVERED)])
+    assert ledger.totals().of(Status.IN_DOUBT) == 0
+    assert [line.id for line in ledger.unwritten(rows_max=100, doubts=False)] == [1, 2]
+
+
 def test_retries_are_the_attempts_beyond_the_first(ledger: Ledger) -> None:
     line = RequestLine(positions=Positions.span(0, 10), state=State.DELIVERED, attempts=4)
     ledger.commit(

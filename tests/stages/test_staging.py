@@ -173,6 +173,20 @@ def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
     for number in range(10):
         parts += stager.add([batch(2 + number * PART_ROWS, PART_ROWS)])
     assert [aside.rows for part in parts for aside in part.aside] == [1]
+    parts += [*stager.reject(*rejects(10**6, 2)), *stager.close()]
+    asides = [aside for part in parts for aside in part.aside]
+    assert [aside.rows for aside in asides] == [1, 2]
+    assert len({aside.file for aside in asides}) == 2
+
+
+def test_rejected_rows_that_are_written_already_are_not_written_again(tmp_path: Path) -> None:
+    """Whatever the blocks of the source are: another version may read larger ones."""
+    disk = Disk(tmp_path)
+    stager = Stager(folders=disk.folders, before=Before(rejected_rows=2, rejected_parts=1))
+    (part,) = [*stager.reject(*rejects(1, 3)), *stager.close()]
+    (aside,) = part.aside
+    for folder in (disk.folders.rejected, disk.folders.results):
+        assert pl.read_parquet(folder / aside.file)["row"].to_list() == [3]
 
 
 def test_a_source_without_rows_makes_no_part(tmp_path: Path) -> None:
