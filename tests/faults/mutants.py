@@ -1,0 +1,145 @@
+"""Faults that the harness is for, each put into the loader's own process from outside.
+
+A mutant breaks one law of the product (pipeline/README.md §3). If a round with it comes out clean,
+the harness is blind to that law.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline import scribe
+from pipeline.ledger import Ledger
+from pipeline.model import BatchLine, Change, State
+from pipeline.operations import catalogue
+from pipeline.operations.operation import Repeat
+from pipeline.scribe import Scribe
+from pipeline.stages import results, staging
+from pipeline.stages.delivery.lanes import Lanes, Ticket
+from pipeline.stages.staging import Stager
+from pipeline.transport.exchange import Exchanger
+
+
+def claim_before_evidence() -> None:
+    """Name each part in the ledger, and write it then."""
+    write, waiting = staging.write_part, list[tuple[pl.DataFrame, Path]]()
+
+    def later(frame: pl.DataFrame, path: Path) -> None:
+        waiting.append((frame, path))
+
+    def names_first(name: Callable[..., Any]) -> Callable[..., Any]:
+        def named(*args: Any, **more: Any) -> Any:
+            result = name(*args, **more)
+            while waiting:
+                write(*waiting.pop())
+            return result
+
+        return named
+
+    staging.write_part = scribe.write_part = later
+    Ledger.stage = names_first(Ledger.stage)
+    Ledger.name_results = names_first(Ledger.name_results)
+
+
+def no_lanes() -> None:
+    """Let requests that share a key be in flight together."""
+    enter = Lanes.enter
+
+    def at_once(self: Lanes, keys: frozenset[int], admit: Callable[[], None]) -> Ticket:
+        return enter(self, frozenset(), admit)
+
+    Lanes.enter = at_once
+
+
+def fresh_keys() -> None:
+    """Give each attempt an idempotency key of its own."""
+    exchange = Exchanger.exchange
+
+    async def forgetful(self: Exchanger, *args: Any, **more: Any) -> Any:
+        return await exchange(self, *args, **more | {"key_for": lambda _: str(uuid.uuid4())})
+
+    Exchanger.exchange = forgetful
+
+
+def doubts_sent_again() -> None:
+    """Take what may be applied once only for harmless to repeat."""
+    catalogue.OPERATIONS = tuple(
+        replace(one, repeat=Repeat.SAFE) if one.repeat is Repeat.NEVER else one
+        for one in catalogue.OPERATIONS
+    )
+
+
+def sending_not_written() -> None:
+    """Send without having written down that it is being sent."""
+    note = Scribe.note
+
+    async def hasty(self: Scribe, change: Change) -> None:
+        if change.line.state is not State.SENDING:
+            await note(self, change)
+
+    Scribe.note = hasty
+
+
+def results_twice() -> None:
+    """Write and name each results part a second time."""
+    name_results = Ledger.name_results
+
+    def twice(self: Ledger, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
+        name_results(self, file, batches, provisional=provisional)
+        name_results(self, f"again-{file}", batches, provisional=provisional)
+
+    write = scribe.write_part
+
+    def copied(frame: pl.DataFrame, path: Path) -> None:
+        write(frame, path)
+        write(frame, path.with_name(f"again-{path.name}"))
+
+    Ledger.name_results = twice
+    scribe.write_part = copied
+
+
+def results_short() -> None:
+    """Leave the last row out of each results part."""
+    of_batches = results.of_batches
+    results.of_batches = lambda *args, **more: of_batches(*args, **more).head(-1)
+
+
+def results_on_wrong_rows() -> None:
+    """Give the rows of each results part the numbers of others."""
+    of_batches = results.of_batches
+    results.of_batches = lambda *args, **more: of_batches(*args, **more).with_columns(
+        pl.col("row").reverse()
+    )
+
+
+def batch_lost() -> None:
+    """Skip one batch too many when an interrupted staging is gone through again."""
+    staged_batches = Ledger.staged_batches
+
+    def one_more(self: Ledger) -> Iterator[Any]:
+        yield from staged_batches(self)
+        if self.files("staged"):
+            yield ()
+
+    Ledger.staged_batches = one_more
+    Stager._check = lambda self, batch: None
+
+
+MUTANTS: Mapping[str, Callable[[], None]] = {
+    mutant.__name__: mutant
+    for mutant in (
+        claim_before_evidence,
+        no_lanes,
+        fresh_keys,
+        doubts_sent_again,
+        sending_not_written,
+        results_twice,
+        results_short,
+        results_on_wrong_rows,
+        batch_lost,
+    )
+}

@@ -1,0 +1,91 @@
+"""The harness sees the faults that it is for: a round with any of them does not come out clean.
+
+Each mutant breaks one law inside the loader's process (`mutants.py`). The same rounds without a
+mutant are clean: that is the slow test, and the reason to believe the others.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.cases import CASES
+from tests.faults.mutants import MUTANTS
+from tests.faults.oracle import Oracle
+from tests.faults.rounds import FINE, LOST, Kill, Round
+
+ROWS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """A round in which a mutant shows, and the words by which one knows it."""
+
+    mutant: str
+    operation: str
+    words: str
+    kills: tuple[Kill, ...] = ()
+    faults: str = FINE
+
+
+SIGNS = (
+    Sign(
+        mutant="claim_before_evidence",
+        operation="profiles",
+        kills=(Kill("staged named", 2),),
+        words="cannot read",
+    ),
+    Sign(
+        mutant="claim_before_evidence",
+        operation="audiences",
+        kills=(Kill("results named"),),
+        words="is gone",
+    ),
+    Sign(mutant="no_lanes", operation="profiles", words="in flight together"),
+    Sign(mutant="fresh_keys", operation="sessions", faults=LOST, words="was applied 2 times"),
+    Sign(mutant="doubts_sent_again", operation="referrals", faults=LOST, words="codes of"),
+    Sign(
+        mutant="sending_not_written",
+        operation="referrals",
+        kills=(Kill("answered", 3),),
+        words="codes of",
+    ),
+    Sign(mutant="results_twice", operation="profiles", words="rows do not add up"),
+    Sign(mutant="results_short", operation="profiles", words="results are missing"),
+    Sign(mutant="results_on_wrong_rows", operation="audiences", words="has the result of"),
+    Sign(
+        mutant="batch_lost",
+        operation="profiles",
+        kills=(Kill("staged named", 2),),
+        words="rows do not add up",
+    ),
+)
+EACH = pytest.mark.parametrize(
+    "sign", [pytest.param(sign, id=f"{sign.mutant}-{sign.operation}") for sign in SIGNS]
+)
+
+
+def carried(sign: Sign, oracle: Oracle, folder: Path, *, mutant: str) -> list[str]:
+    """Return what is wrong after the round of *sign*, in which each kill must have come off."""
+    case = CASES[sign.operation](ROWS, seed=3)
+    ended = Round(case=case, oracle=oracle, folder=folder, faults=sign.faults)
+    ended.mutant, ended.seed = mutant, 5
+    ended.carry(sign.kills)
+    assert tuple(ended.killed) == sign.kills
+    return ended.wrong
+
+
+@EACH
+def test_a_mutant_is_seen(sign: Sign, oracle: Oracle, folder: Path) -> None:
+    wrong = carried(sign, oracle, folder, mutant=sign.mutant)
+    assert any(sign.words in sentence for sentence in wrong), wrong
+
+
+@pytest.mark.slow
+@EACH
+def test_without_its_mutant_a_round_is_clean(sign: Sign, oracle: Oracle, folder: Path) -> None:
+    assert carried(sign, oracle, folder, mutant="") == []
+
+
+def test_every_mutant_is_tried() -> None:
+    assert {sign.mutant for sign in SIGNS} == set(MUTANTS)
