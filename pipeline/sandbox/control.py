@@ -79,7 +79,7 @@ class Control:
             "statuses": {str(status): count for status, count in sorted(tally.statuses.items())},
             "operations": tally.operations,
             "entities": engine.store.counts(),
-            "repeated": tally.repeated,
+            "repeated": {kind: keys for kind, keys in tally.repeated.items() if keys},
             "in_flight": {"now": overlaps.now, "max": overlaps.now_max},
             "overlaps": {"max": max(overlaps.worst.values(), default=1), "keys": overlaps.worst},
             "idempotency": {

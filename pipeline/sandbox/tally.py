@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HISTORY_KEPT = 16  # request numbers remembered for each key; the count goes on
 REQUEST_BYTES_MAX = 64 << 20  # bodies remembered for /_sandbox/requests, all together
+NEVER = (0,)  # the history of a key that was not applied
 History = tuple[int, ...]  # how often, then the numbers of the last requests, as they were applied
 
 
@@ -79,19 +80,16 @@ class Tally:
 
     def apply(self, number: int, kind: str, keys: Sequence[str]) -> None:
         """Note that request *number* was applied to *keys* of *kind*, in that order."""
-        histories = self._applied.setdefault(kind, {})
-        first: History = (1, number)  # one tuple for all keys that are new with this request
-        new = dict.fromkeys(keys, first)
-        if len(new) == len(keys) and histories.keys().isdisjoint(new):
-            histories.update(new)
-            return
+        histories, again = self._applied.setdefault(kind, {}), 0
+        longer: dict[History, History] = {}  # keys with the same past share one tuple: few tuples
         for key in keys:
-            history = histories.get(key)
-            if history is None:
-                histories[key] = first
-            else:
-                self.repeated[kind] += history[0] == 1
-                histories[key] = (history[0] + 1, *history[1:][1 - HISTORY_KEPT :], number)
+            past = histories.get(key, NEVER)
+            if past[0] == 1:
+                again += 1
+            if (grown := longer.get(past)) is None:
+                grown = longer[past] = (past[0] + 1, *past[1:][1 - HISTORY_KEPT :], number)
+            histories[key] = grown
+        self.repeated[kind] += again
 
     def see(self, seen: Seen) -> None:
         """Count *seen*, keep it, and forget the oldest beyond the limits."""

@@ -89,8 +89,8 @@ MUTATIONS = (
     Mutation(
         rule="applications are counted",
         file="tally.py",
-        right="(history[0] + 1,",
-        wrong="(history[0],",
+        right="(past[0] + 1,",
+        wrong="(past[0],",
         test="test_tally.py::test_each_application_of_a_key_is_counted_in_order",
     ),
     Mutation(

@@ -15,7 +15,7 @@ def test_each_application_of_a_key_is_counted_in_order() -> None:
         "B": (4, 1, 2, 3, 3),
         "C": (1, 3),
     }
-    assert desk.engine.tally.repeated == {"profile": 1}
+    assert desk.engine.tally.repeated["profile"] == 1
 
 
 def test_the_count_goes_on_where_the_history_ends() -> None:

@@ -19,17 +19,18 @@ def update_many(call: Call, account: Account) -> Answer:
     """Update or create each profile of the body, in order; the rule engine never runs."""
     store, how, now = account.store, Merging.of(call, account), account.store.now
     rows = call.body.get("customerProfiles", ())
+    known = store.profiles.get
     for row in rows:  # the one loop that must be quick: a million rows in three seconds
-        profile = store.profile(row["integrationId"])
+        profile = known(row["integrationId"]) or store.profile(row["integrationId"])
         profile.last_activity = now
         if attributes := row.get("attributes"):
             merge(profile, attributes, how)
-    updated = [row["integrationId"] for row in rows]
     if store.erased:
-        store.erased.difference_update(updated)
+        store.erased.difference_update(row["integrationId"] for row in rows)
     if account.silent(call):
         return stored(204)
-    states = [{"customerProfile": store.profiles[one].as_json()} for one in updated]
+    profiles = (store.profiles[row["integrationId"]] for row in rows)
+    states = [{"customerProfile": profile.as_json()} for profile in profiles]
     return stored(200, {"integrationStates": states})
 
 
