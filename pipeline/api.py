@@ -74,7 +74,8 @@ def load(
     or of a job file. columns: field of the API = column of the source, or a table as `[columns]`
     of a job file has it. sandbox: into an imitation of the API of its own. base_url: else
     TALON_ONE_BASE_URL; the key comes from TALON_ONE_API_KEY. more: options, name, runs_dir,
-    concurrency, csv, zone, max_rejected, max_refused, tolerate, first, progress (a bar; True).
+    concurrency, csv, zone, max_rejected, max_refused, tolerate, first, progress (a bar; True),
+    confirm (True where an operation that destroys, such as erasures, is meant).
 
     Works inside a running event loop too, which it blocks: `await pipeline.aload(…)` does not.
     Raises JobError and InputError before anything is done; what ends a run early is told in the
@@ -94,7 +95,7 @@ async def aload(
     **more: Any,  # noqa: ANN401 - as `load`
 ) -> Run:
     """Do what `load` does, in async code: `run = await pipeline.aload(frame, to="profiles")`."""
-    progress = bool(more.pop("progress", True))
+    progress, confirmed = bool(more.pop("progress", True)), bool(more.pop("confirm", False))
     overrides = Overrides(to=to, columns=columns or {}, **more)
     frame = as_frame(data)
     what = ["-"] if frame is not None else _paths(data)
@@ -102,7 +103,8 @@ async def aload(
     if frame is not None:
         job = replace(job, sources=("frame",))
     with reached(Way(base_url=base_url, sandbox=sandbox)) as connection, _bar(progress) as tell:
-        return await verbs.run(job, terms(job, connection=connection, tell=tell, frame=frame))
+        given = terms(job, connection=connection, tell=tell, frame=frame, confirmed=confirmed)
+        return await verbs.run(job, given)
 
 
 def open_run(folder: str | os.PathLike[str]) -> Run:

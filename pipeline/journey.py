@@ -28,7 +28,7 @@ from pipeline.stages.delivery import Delivery, Ports, Proof, deliver
 from pipeline.stages.staging import Before, Folders, Stager
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
-from pipeline.transport.verdict import rule_of
+from pipeline.transport.verdict import expects_answer, rule_of
 
 SHARE_ROWS_MIN = 10_000
 """A limit in percent waits for so many rows: of fewer, a share says little."""
@@ -132,11 +132,12 @@ async def push(
         folder=journey.folder,
         tell=_watched(journey, totals.of(Status.REFUSED) + totals.of(Status.FAILED)),
     )
-    rule = rule_of(operation, needs_answer=_wants_answer(job))
+    rules = {expected: rule_of(operation, needs_answer=expected) for expected in (False, True)}
 
     async def exchange(
         request: Request, key_for: Callable[[int], str], sent_before: float | None
     ) -> Exchange:
+        rule = rules[expects_answer(operation, request.target)]
         return await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
 
     journey.delivery = Delivery(
@@ -237,12 +238,6 @@ async def _stage_beside(journey: Journey, preparation: Preparation, supply: Supp
     finally:
         supply.complete = True
         supply.hear()
-
-
-def _wants_answer(job: Job) -> bool:
-    """Whether the answers must have a body: the option `silent` says no, or is no by default."""
-    silent = job.operation.field("silent")
-    return silent is not None and job.options.get("silent", silent.default) == "no"
 
 
 def _stager(journey: Journey) -> Stager:

@@ -16,27 +16,28 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
+from pipeline import caution, run_folder
 from pipeline import journey as journeys
-from pipeline import run_folder
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
 from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError
-from pipeline.events import Listener, Noticed, RowsStaged, RunStarted
+from pipeline.events import Listener, Noticed, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
 from pipeline.log import Log
-from pipeline.model import Request, Status, Summary, Totals
+from pipeline.model import Status, Summary, Totals
 from pipeline.preparation import Preparation
 from pipeline.run import GOOD, Run
 from pipeline.run_folder import RunFolder
-from pipeline.stages.encoding import to_requests
 from pipeline.stages.source import spool_frame, spool_stream
 from pipeline.transport.client import Client
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.retry import Policy
 
 STANDARD_INPUT = "-"
+CONFIRMED = "confirmed"
+"""Whether somebody has said that a run which destroys is meant: kept with the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,83 +56,8 @@ class Terms:
     """The source, where it is a frame and not a file."""
     stream: BinaryIO | None = None
     """The source, where it is standard input."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validation:
-    """What `validate` found: rows read, rows rejected, and why, the most frequent first."""
-
-    rows: int
-    rejected: int
-    reasons: pl.DataFrame
-    """reason, rows, and the first row that has it."""
-    examples: pl.DataFrame
-    """The first rejected rows: row, file, line, reasons."""
-
-
-def validate(job: Job, terms: Terms, *, examples: int = 10) -> Validation:
-    """Check every row of the source; nothing is written and nothing sent."""
-    preparation = Preparation(job)
-    rows = rejected = 0
-    reasons: list[pl.DataFrame] = []
-    shown: list[pl.DataFrame] = []
-    for prepared in preparation.blocks():
-        rows, rejected = prepared.rows_read, prepared.rows_rejected
-        if len(prepared.rejected):
-            reasons.append(_count(prepared.rejected))
-            if sum(map(len, shown)) < examples:
-                shown.append(prepared.rejected.head(examples).drop("source"))
-        told = RowsStaged(read=rows, rejected=rejected, share_read=prepared.share_read)
-        terms.tell(told)
-    counted = pl.concat(reasons) if reasons else _count(preparation.nothing_rejected)
-    return Validation(
-        rows=rows,
-        rejected=rejected,
-        reasons=counted.group_by("reason", maintain_order=True)
-        .agg(pl.col("rows").sum(), pl.col("first_row").first())
-        .sort("rows", descending=True, maintain_order=True),
-        examples=(pl.concat(shown) if shown else preparation.nothing_rejected).head(examples),
-    )
-
-
-def _count(rejected: pl.DataFrame) -> pl.DataFrame:
-    """Return how often each reason stands in *rejected*, values left out of the words."""
-    reason = pl.col("reasons").str.replace_all(r'"[^"]*" ', "").alias("reason")
-    exploded = rejected.select("row", "reasons").explode("reasons").select("row", reason)
-    return exploded.group_by("reason", maintain_order=True).agg(
-        pl.len().alias("rows"), pl.col("row").first().alias("first_row")
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """The first rows as the API would get them, and what is wrong with the rejected among them."""
-
-    requests: tuple[Request, ...]
-    rejected: pl.DataFrame
-    """row, file, line, reasons, raw, source."""
-    rows_read: int
-
-
-def preview(job: Job, *, rows: int = 5) -> Preview:
-    """Show what would be sent of the first *rows* rows; nothing is written and nothing sent."""
-    preparation = Preparation(job)
-    good, rejected, seen = [], preparation.nothing_rejected, 0
-    for prepared in preparation.blocks():
-        seen = prepared.rows_read
-        last = pl.concat([prepared.good["row"], prepared.rejected["row"]]).sort().head(rows).max()
-        good.append(prepared.good.filter(pl.col("row") <= last))
-        rejected = prepared.rejected.filter(pl.col("row") <= last)
-        break
-    batcher = preparation.batcher()
-    batches = [batch for frame in good for batch in batcher.add(frame)] + list(batcher.close())
-    return Preview(
-        requests=tuple(
-            request for batch in batches for request in to_requests(job.operation, batch)
-        ),
-        rejected=rejected,
-        rows_read=min(seen, rows),
-    )
+    confirmed: bool = False
+    """That an operation which destroys is meant (see `caution`)."""
 
 
 def stage(job: Job, terms: Terms) -> Run:
@@ -142,7 +68,11 @@ def stage(job: Job, terms: Terms) -> Run:
 
 
 async def run(job: Job, terms: Terms) -> Run:
-    """Carry a source all the way, into a new run folder."""
+    """Carry a source all the way, into a new run folder.
+
+    Raises JobError, before anything is done, where a job that destroys is not confirmed.
+    """
+    caution.insist(question(job, terms), confirmed=terms.confirmed)
     with _new(job, terms) as (journey, preparation), _ending(journey, terms) as run:
         async with _exchanger(journey, terms) as exchanger:
             await journeys.push(journey, exchanger, preparation)
@@ -176,7 +106,34 @@ async def resume(
         return await _go_on(journey, terms, preparation)
 
 
+def question(job: Job, terms: Terms) -> caution.Question | None:
+    """Return what to ask before *job* is run: None where it destroys nothing. Reads the source."""
+    address = terms.connection.base_url if terms.connection else ""
+    if not job.operation.destructive:
+        return None
+    rows = None if STANDARD_INPUT in job.sources else caution.rows_of(job, terms.frame)
+    return caution.Question(operation=job.operation, rows=rows, address=address)
+
+
+def question_of(folder: RunFolder, terms: Terms) -> caution.Question | None:
+    """Return what to ask before the rest of a run is delivered; None where nothing need be asked.
+
+    A run that was confirmed when it began goes on without being asked again.
+    """
+    manifest = folder.read_manifest()
+    operation = Job.from_json(manifest["job"]).operation
+    if not operation.destructive or manifest.get(CONFIRMED):
+        return None
+    with closing(Ledger.open(folder.ledger, readonly=True)) as ledger:
+        rows = ledger.totals().of(Status.PENDING)
+    address = terms.connection.base_url if terms.connection else ""
+    return caution.Question(operation=operation, rows=rows, address=address)
+
+
 async def _go_on(journey: Journey, terms: Terms, preparation: Preparation | None) -> Run:
+    caution.insist(question_of(journey.folder, terms), confirmed=terms.confirmed)
+    if terms.confirmed:
+        journey.folder.write_manifest(journey.folder.read_manifest() | {CONFIRMED: True})
     with _ending(journey, terms) as run:
         journeys.recover(journey)
         async with _exchanger(journey, terms) as exchanger:
@@ -212,6 +169,7 @@ def _manifest(
     return {
         "made_by": metadata.version("talon-one-pipeline"),
         "run": folder.id,
+        CONFIRMED: terms.confirmed,
         "started_at": stamp(terms.clock.now()),
         "job": job.to_json(),
         "source": {
@@ -309,6 +267,8 @@ def _same_source(folder: RunFolder, preparation: Preparation) -> None:
 async def _exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
     if terms.connection is None:
         raise JobError("there is no connection to deliver by")
+    for text in caution.notices(journey.job.operation):
+        journey.tell(Noticed(text=text))
     delivery = journey.job.delivery
     client = Client(
         terms.connection.base_url,

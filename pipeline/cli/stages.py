@@ -19,9 +19,9 @@ from pipeline.errors import JobError
 if TYPE_CHECKING:
     from pipeline.api import Way
     from pipeline.config.job import Job
+    from pipeline.looking import Validation
     from pipeline.model import Request
     from pipeline.run_folder import RunFolder
-    from pipeline.verbs import Validation
 
 ROWS_PREVIEWED = 5
 EXAMPLES_SHOWN = 20
@@ -73,10 +73,10 @@ def preview(*, job: Job, rows: int, console: Console) -> None:
     And what is wrong with those that it would not get.
     Nothing is written and nothing sent; no address and no key is needed.
     """
-    from pipeline import verbs
+    from pipeline import looking
 
     _check_rereadable(job)
-    seen = verbs.preview(job, rows=rows)
+    seen = looking.preview(job, rows=rows)
     rejected = _rejected(seen.rejected)
     console.give(
         {
@@ -106,11 +106,11 @@ def validate(ctx: click.Context, *, job: Job, console: Console) -> None:
 
     Exit code 0 when every row would be sent, else 1. No address and no key is needed.
     """
-    from pipeline import api, verbs
+    from pipeline import looking
 
     _check_rereadable(job)
     with console.listening() as tell:
-        found = verbs.validate(job, api.terms(job, tell=tell), examples=EXAMPLES_SHOWN)
+        found = looking.validate(job, tell=tell, examples=EXAMPLES_SHOWN)
     code = 1 if found.rejected else 0
     console.give(
         {

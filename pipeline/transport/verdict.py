@@ -87,6 +87,9 @@ BY_CONFLICT: Final[Mapping[Conflict, Judgement]] = {
     Conflict.RETRY: Judgement.AGAIN,
     Conflict.DONE: Judgement.DONE,
 }
+EXISTS: Final = "exist"
+"""In the words of a 409 that means "it exists already"; of one operation it may mean too many
+requests as well, or a limit reached (the document on trackEventV3)."""
 NOT_THE_API: Final[Mapping[int, Judgement]] = {404: Judgement.REFUSED}
 """A "done" that the API has not said itself (HTML, nothing at all); otherwise PERHAPS."""
 CLEAR_WITHOUT_BODY: Final = frozenset({Judgement.STOP, Judgement.TOO_LARGE, Judgement.AGAIN})
@@ -126,6 +129,16 @@ def rule_of(
     )
 
 
+def expects_answer(operation: Operation, target: str) -> bool:
+    """Say whether a success must have a body: *target* asks for it, or no other is documented.
+
+    Nobody can tell any more what a retired operation answers.
+    """
+    if operation.field("silent") is not None:
+        return "silent=no" in target
+    return bool(operation.answer.fields) and 204 not in operation.success and not operation.retired  # noqa: PLR2004 - No Content
+
+
 def judge(result: Answer | Fault, rule: Rule) -> Judged:
     """Say what an attempt has come to. Never raises, whatever came back."""
     if isinstance(result, Fault):
@@ -150,9 +163,13 @@ def _of_fault(fault: Fault, rule: Rule) -> Judgement:
 
 def _of_answer(answer: Answer, rule: Rule) -> Judgement:
     found = _of_status(answer.status, answer.retry_after, rule)
-    if found is not Judgement.DONE or _is_word_of_the_api(answer, rule):
+    if found is not Judgement.DONE:
         return found
-    return NOT_THE_API.get(answer.status, Judgement.PERHAPS)
+    if not _is_word_of_the_api(answer, rule):
+        return NOT_THE_API.get(answer.status, Judgement.PERHAPS)
+    if answer.status == HTTPStatus.CONFLICT and EXISTS not in _message(answer).lower():
+        return Judgement.AGAIN
+    return found
 
 
 def _of_status(status: int, retry_after: str, rule: Rule) -> Judgement:
@@ -185,14 +202,19 @@ def _parsed(answer: Answer) -> object:
         return None
 
 
+def _message(answer: Answer) -> str:
+    match _parsed(answer):
+        case {"message": str(message)}:
+            return message
+        case _:
+            return ""
+
+
 def _reason(answer: Answer, judgement: Judgement) -> str:
     said = f"{answer.status} {PHRASES.get(answer.status, '')}".rstrip()
-    match _parsed(answer):
-        case {"message": str(message)} if message:
-            said += f": {message[:MESSAGE_LENGTH_MAX]}"
-        case None if answer.body:
-            said += " (the body is not JSON)"
-        case _:
-            pass
+    if message := _message(answer):
+        said += f": {message[:MESSAGE_LENGTH_MAX]}"
+    elif answer.body and _parsed(answer) is None:
+        said += " (the body is not JSON)"
     why = WHY.get(answer.status, "") if judgement is Judgement.STOP else ""
     return f"{why} ({said})" if why else said

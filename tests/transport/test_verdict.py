@@ -81,7 +81,17 @@ def test_the_record_says_what_a_404_means(missing: Missing, expected: Judgement)
 )
 def test_the_record_says_what_a_409_means(conflict: Conflict, expected: Judgement) -> None:
     rule = Rule(repeat=Repeat.SAFE, success=frozenset({200}), conflict=conflict)
-    assert judge(answer(409), rule).judgement is expected
+    there = answer(409, b'{"message": "An advanced event already exists"}')
+    assert judge(there, rule).judgement is expected
+
+
+@pytest.mark.parametrize(
+    "message", ["Too many requests are updating this profile at the same time", "Limit reached", ""]
+)
+def test_a_409_that_does_not_say_so_means_that_nothing_exists(message: str) -> None:
+    rule = Rule(repeat=Repeat.SAFE, success=frozenset({200}), conflict=Conflict.DONE)
+    body = b'{"message": "%s"}' % message.encode()
+    assert judge(answer(409, body), rule).judgement is Judgement.AGAIN
 
 
 def test_the_tables_are_whole() -> None:

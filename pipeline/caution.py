@@ -1,0 +1,64 @@
+"""What a person is told or asked before rows are sent: how slow it is, and what it destroys.
+
+Words and questions only: never whether there is a terminal, and never sends.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.config.job import Job
+from pipeline.errors import JobError
+from pipeline.operations import Operation, find
+from pipeline.stages.source import open_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Whether an operation that destroys is meant; `str()` is the sentence to confirm."""
+
+    operation: Operation
+    rows: int | None
+    """How many rows will be sent at most; None where the source cannot be counted before."""
+    address: str
+
+    def __str__(self) -> str:
+        rows = "an unknown number of rows" if self.rows is None else f"{self.rows:,} rows"
+        where = self.address or "the API"
+        return (
+            f"{self.operation.name} will {self.operation.summary}: {rows}, at {where}. "
+            "It cannot be undone"
+        )
+
+
+def insist(question: Question | None, *, confirmed: bool) -> None:
+    """Raise JobError where there is a *question* and it was not *confirmed*."""
+    if question is not None and not confirmed:
+        raise JobError(
+            f"{question}, and nobody has confirmed it; nothing was done",
+            hint="confirm it with --yes (in a notebook: confirm=True)",
+        )
+
+
+def rows_of(job: Job, frame: pl.DataFrame | None) -> int:
+    """Count the rows of a job's source, by reading it. Raises InputError."""
+    if frame is not None:
+        return len(frame)
+    blocks = open_source(job.sources, job.csv).blocks()
+    return sum(len(block.row) + len(block.broken) for block in blocks)
+
+
+def notices(operation: Operation) -> tuple[str, ...]:
+    """Return what is to be known before rows are sent by *operation*, a sentence each."""
+    said = []
+    if operation.in_bulk and (bulk := find(operation.in_bulk)):
+        said.append(
+            f"{operation.name} sends one row in a request; {bulk.name} does the same with "
+            f"{bulk.rows_max:,}, and is faster by about as much"
+        )
+    if operation.retired:
+        said.append(
+            f"{operation.name} is of the first version of the API, which today's may have retired "
+            f"(then the run stops at the first 404); {operation.successor} has come in its place"
+        )
+    return tuple(said)
