@@ -1,5 +1,6 @@
 """The account of a sandbox as a test sees it: what it holds, its levers, and runs into it."""
 
+import csv
 import json
 import urllib.request
 from collections.abc import Callable
@@ -88,3 +89,16 @@ def stopped_after(batches: int, why: PipelineError, events: list[Event]) -> dict
             journeys[0].stop(why)
 
     return {"started": journeys.append, "tell": tell}
+
+
+def write_csv(path: Path, rows: list[list[str]], head: list[str]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows(rows)
+    return path
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
