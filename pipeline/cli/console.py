@@ -149,11 +149,11 @@ class Console:
         """Print *text*. A reader that has gone ends nothing; a full disk is told, if it can be."""
         try:
             print(self.clean(text), file=stream, flush=True)
-        except BrokenPipeError:
+        except OSError as error:
+            # What is left in the buffer would be tried once more when Python ends, and fail again.
             with Path(os.devnull).open("wb") as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
-        except OSError as error:
-            if stream is sys.stdout:
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
                 why = error.strerror or error
                 raise StorageError(f"standard output cannot be written: {why}") from error
 
