@@ -27,7 +27,7 @@ class Question:
         where = self.address or "the API"
         return (
             f"{self.operation.name} will {self.operation.summary}: {rows}, at {where}. "
-            "It cannot be undone"
+            "Nothing here can bring it back"
         )
 
 
