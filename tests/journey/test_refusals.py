@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.events import ResultsWritten
 from pipeline.ledger import Ledger
 from pipeline.model import State
 from pipeline.sandbox.embedded import Embedded
@@ -87,6 +88,9 @@ def test_what_was_lost_on_the_way_is_in_doubt_and_stays_known(
         run = account.resume(run)
     assert len(account.held("referrals")) == 10
     assert len(list((run.folder / "results").iterdir())) == 2
+    # Each resume withdraws what says "in doubt", in case it can be settled, and writes it anew.
+    written = Counter(event.part for event in account.events if isinstance(event, ResultsWritten))
+    assert sorted(written.values()) == [1, 3]
 
 
 def test_every_referral_has_its_own_code(account: Account, tmp_path: Path) -> None:

@@ -146,6 +146,17 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(account: Account, customers
     assert max(profile["applied"] for profile in account.held("profiles")) == 2
 
 
+def test_files_that_no_transaction_has_named_are_dropped(account: Account, customers: Path) -> None:
+    """A crash came between a part and the transaction that names it."""
+    run = begun(account, customers)
+    strays = [run.folder / kind / "part-000009.parquet" for kind in ("staged", "results")]
+    strays.append(run.folder / "rejected" / ".rejected-000001.parquet.partial")
+    for stray in strays:
+        stray.write_bytes(b"half a part")
+    check_results(account.resume(run), customers, {"delivered": 2521, "rejected": 2})
+    assert not any(stray.exists() for stray in strays)
+
+
 def test_an_interrupted_staging_goes_on_if_the_source_is_the_same(
     account: Account, customers: Path
 ) -> None:
