@@ -10,10 +10,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PENDING: frozenset(State) - {State.PENDING},
     # Back to pending: certainly not applied (or harmless to repeat), and the run stops.
     State.SENDING: frozenset(State) - {State.SENDING},
-    # A doubt may be settled later by asking the API, or by a replay that is known to be safe.
-    State.IN_DOUBT: frozenset(
-        {State.SENDING, State.DELIVERED, State.REFUSED, State.FAILED, State.PENDING}
-    ),
+    # A doubt may be settled later by asking the API, or by a replay that is known to be safe; or
+    # it stays one, of which more is known.
+    State.IN_DOUBT: frozenset(State) - {State.SPLIT},
     State.DELIVERED: frozenset(),
     State.REFUSED: frozenset(),
     State.FAILED: frozenset(),

@@ -223,8 +223,12 @@ class Ledger:
         return self._batch(found[0]) if found else None
 
     def doubtful(self) -> Iterator[BatchLine]:
-        """Yield the batches that have rows in doubt, in order."""
-        for row in self._all("SELECT id FROM batches WHERE in_doubt > 0 ORDER BY id"):
+        """Yield the batches with rows that are in doubt, or were being sent; in order."""
+        sending = "SELECT batch FROM requests WHERE state = ?"
+        for row in self._all(
+            f"SELECT id FROM batches WHERE in_doubt > 0 OR id IN ({sending}) ORDER BY id",
+            State.SENDING,
+        ):
             line = self.batch(BatchId(row[0]))
             if line:
                 yield line

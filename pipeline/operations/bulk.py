@@ -116,6 +116,7 @@ REFERRALS = Operation(
     answer=AnswerShape(
         rows_at="data", match="advocateProfileIntegrationId", fields=fields.REFERRAL
     ),
+    evidence=fields.CODES,
     entity="Referral",
 )
 

@@ -5,7 +5,7 @@ Data only. A field is named as the API's documentation names it.
 
 from dataclasses import replace
 
-from pipeline.operations.operation import AnswerField, AnswerShape, Field, Kind, Place
+from pipeline.operations.operation import AnswerField, AnswerShape, Evidence, Field, Kind, Place
 
 PROFILE_ID_LENGTH_MAX = 1000
 """API.md §2.4; one is the least, since an empty id would hit the collection (§2.2)."""
@@ -131,6 +131,17 @@ RESERVED = AnswerShape(
         AnswerField(name="campaignId", kind=Kind.INTEGER, at="campaignId"),
         AnswerField(name="reservationCounter", kind=Kind.NUMBER, at="reservationCounter"),
     )
+)
+CODES = Evidence(
+    look_up="inventories",
+    by="integrationId",
+    flags=("referrals",),
+    found_at="referrals",
+    unique="code",
+    created="created",
+    batch="batchId",
+    about="campaignId",
+    equal=("startDate", "expiryDate", "usageLimit", "attributes", "friendProfileIntegrationId"),
 )
 REFERRAL = (
     AnswerField(name="code", kind=Kind.STRING, at="code"),

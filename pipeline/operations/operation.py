@@ -150,6 +150,30 @@ class AnswerShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Where the API can be asked whether it has applied a row that is in doubt (DESIGN §4)."""
+
+    look_up: str
+    """Name of the operation that reads what belongs to a key."""
+    by: str
+    """Its field for the key."""
+    flags: tuple[str, ...]
+    """Its fields that must be true."""
+    found_at: str
+    """Of its answer: the list of what belongs to the key."""
+    unique: str
+    """Of an element of it: what no two of them share; also a field of the results."""
+    created: str
+    """Of an element: the time at which it was made."""
+    batch: str
+    """Of an element: what those that one request has made share; "" where it is not given."""
+    about: str
+    """Constant of the request that an element must agree on to be looked at."""
+    equal: tuple[str, ...]
+    """Further constants of the request that it must agree on to be the one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """Everything that the stages, the tests and the documentation know of an operation."""
 
@@ -182,6 +206,8 @@ class Operation:
     """For Missing.ISOLATE: the field whose values a 404 may speak of."""
     conflict: Conflict = Conflict.RETRY
     answer: AnswerShape = AnswerShape()
+    evidence: Evidence | None = None
+    """How a doubt is settled by asking; None: it cannot be."""
     replaces: tuple[str, ...] = ()
     """Fields: a later row of equal values takes the place of an earlier one; none: never."""
     destructive: bool = False

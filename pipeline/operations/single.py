@@ -41,6 +41,7 @@ REFERRALS_ONE_BY_ONE = Operation(
     repeat=Repeat.NEVER,
     success=(200, 201),
     answer=AnswerShape(fields=fields.REFERRAL),
+    evidence=fields.CODES,
     in_bulk="referrals",
     entity="Referral",
 )

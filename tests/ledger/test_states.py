@@ -18,14 +18,14 @@ def test_what_is_settled_stays_settled(state: State, after: State) -> None:
         check(state, after)
 
 
-@pytest.mark.parametrize("state", list(State))
+@pytest.mark.parametrize("state", sorted(set(State) - {State.IN_DOUBT}))
 def test_no_state_follows_itself(state: State) -> None:
     with pytest.raises(InvariantBroken):
         check(state, state)
 
 
-@pytest.mark.parametrize("after", [State.DELIVERED, State.REFUSED, State.FAILED, State.SENDING])
-def test_a_doubt_can_be_settled(after: State) -> None:
+@pytest.mark.parametrize("after", sorted(set(State) - {State.SPLIT}))
+def test_a_doubt_can_be_settled_or_stay_one_of_which_more_is_known(after: State) -> None:
     check(State.IN_DOUBT, after)
 
 

@@ -218,7 +218,12 @@ class Books(RuleBasedStateMachine):
         assert list(self.ledger.staged_batches()) == [
             (b.rows, b.first_row) for b in self.batches.values()
         ]
-        doubtful = [n for n, b in self.batches.items() if b.statuses[Status.IN_DOUBT]]
+        doubtful = [
+            number
+            for number, known in self.batches.items()
+            if known.statuses[Status.IN_DOUBT]
+            or any(line.state is State.SENDING for line in known.requests.values())
+        ]
         assert [line.id for line in self.ledger.doubtful()] == doubtful
 
     @invariant()
