@@ -23,23 +23,24 @@ def write_atomically(path: Path, content: bytes) -> None:
     write_file(path, write)
 
 
-def write_file(path: Path, write: Callable[[Path], object]) -> None:
+def write_file(path: Path, write: Callable[[Path], object], *foreign: type[Exception]) -> None:
     """Let *write* fill a temporary file, then make it durable under *path*. Raises StorageError.
 
     For writers that want a path of their own (Parquet); the temporary name is hidden and in the
-    same folder, so that the rename is atomic.
+    same folder, so that the rename is atomic. foreign: what a library makes of a disk's error.
     """
+    errors: tuple[type[Exception], ...] = (OSError, *foreign)
     temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
         write(temporary)
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except errors as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}",
+            f"cannot write {path}: {getattr(error, 'strerror', None) or error}",
             hint="free space or mend the permissions, then resume the run; nothing is lost",
         ) from error
 

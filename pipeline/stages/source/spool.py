@@ -29,7 +29,7 @@ def spool_frame(frame: pl.DataFrame, folder: Path) -> Path:
             hint="cast them to String, or leave them out",
         )
     path = folder / FRAME_NAME
-    write_file(path, frame.write_parquet)
+    write_file(path, frame.write_parquet, pl.exceptions.ComputeError)
     return path
 
 
