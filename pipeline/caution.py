@@ -1,4 +1,4 @@
-"""What a person is told or asked before rows are sent: how slow it is, and what it destroys.
+"""What a person is told or asked before rows are sent: how slow, how full, what it destroys.
 
 Words and questions only: never whether there is a terminal, and never sends.
 """
@@ -9,7 +9,8 @@ import polars as pl
 
 from pipeline.config.job import Job
 from pipeline.errors import JobError
-from pipeline.operations import Operation, find
+from pipeline.model import Status, Totals
+from pipeline.operations import Operation, Place, find
 from pipeline.stages.source import open_source
 
 
@@ -46,6 +47,19 @@ def rows_of(job: Job, frame: pl.DataFrame | None) -> int:
         return len(frame)
     blocks = open_source(job.sources, job.csv).blocks()
     return sum(len(block.row) + len(block.broken) for block in blocks)
+
+
+def fill(operation: Operation, totals: Totals) -> str:
+    """Return how full the requests are of rows that had to be gathered for them; else ""."""
+    gathered = [f for f in operation.constants if f.place is not Place.QUERY]
+    if not gathered or not totals.batches:
+        return ""
+    rows = totals.rows - totals.of(Status.REJECTED)
+    share = rows / (totals.batches * operation.rows_max)
+    return (
+        f"{rows:,} rows in {totals.batches:,} request(s) of up to {operation.rows_max:,}: "
+        f"filled to {share:.1%}"
+    )
 
 
 def notices(operation: Operation) -> tuple[str, ...]:

@@ -14,10 +14,18 @@ from dataclasses import dataclass
 import anyio
 from anyio import to_thread
 
+from pipeline import caution
 from pipeline.clock import Clock
 from pipeline.config.job import Allowance, Job
 from pipeline.errors import LimitError, PipelineError, StorageError
-from pipeline.events import Event, Listener, RequestsSettled, RowsStaged, StagingFinished
+from pipeline.events import (
+    Event,
+    Listener,
+    Noticed,
+    RequestsSettled,
+    RowsStaged,
+    StagingFinished,
+)
 from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
 from pipeline.preparation import Preparation
@@ -112,6 +120,8 @@ def stage(
     name(stager.close())
     ledger.set_fact(ROWS, str(rows))
     journey.tell(StagingFinished(rows=rows, rejected=rejected))
+    if fill := caution.fill(journey.job.operation, ledger.totals()):
+        journey.tell(Noticed(text=fill))
     _check(journey, limits.max_rejected, "rejected", rejected, rows)
 
 
