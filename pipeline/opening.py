@@ -1,0 +1,278 @@
+"""Runs opened and closed: folder, locks, ledger, connection; and how each ended, written down.
+
+What every verb needs around the journey. Decides nothing of what is done with a run; never Click,
+never print.
+"""
+
+import random
+import secrets
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from pipeline import caution, run_folder
+from pipeline import journey as journeys
+from pipeline.clock import Clock, SystemClock, stamp
+from pipeline.config.job import Job
+from pipeline.config.secrets import Connection
+from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError
+from pipeline.events import Listener, Noticed, RunStarted
+from pipeline.journey import Journey
+from pipeline.ledger import Ledger
+from pipeline.log import Log
+from pipeline.model import Status, Summary, Totals
+from pipeline.preparation import Preparation
+from pipeline.run import GOOD, Run
+from pipeline.run_folder import RunFolder
+from pipeline.stages.source import spool_frame, spool_stream
+from pipeline.transport.client import Client
+from pipeline.transport.exchange import Exchanger
+from pipeline.transport.retry import Policy
+
+STANDARD_INPUT = "-"
+CONFIRMED = "confirmed"
+"""Whether somebody has said that a run which destroys is meant: kept with the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a verb is given beside its job or run.
+
+    `started`: told the journey as soon as there is one, so that a signal can stop it.
+    """
+
+    runs_dir: Path
+    connection: Connection | None = None
+    tell: Listener = field(default=lambda _: None)
+    clock: Clock = field(default_factory=SystemClock)
+    started: Callable[[Journey], None] = field(default=lambda _: None)
+    frame: pl.DataFrame | None = None
+    """The source, where it is a frame and not a file."""
+    stream: BinaryIO | None = None
+    """The source, where it is standard input."""
+    confirmed: bool = False
+    """That an operation which destroys is meant (see `caution`)."""
+
+
+@contextmanager
+def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
+    """Make the folder of a new run: lock, spool, manifest, ledger. Bad jobs leave no folder."""
+    given = terms.frame is not None or STANDARD_INPUT in job.sources
+    preparation = None if given else Preparation(job)
+    now = terms.clock.now()
+    with run_folder.held(terms.runs_dir / job.name, what=f"a run of {job.name}", now=now):
+        suffix = secrets.token_hex(2)
+        folder = run_folder.create(terms.runs_dir, job.name, now=now, suffix=suffix)
+        with run_folder.held(folder.path, what=f"run {folder.id}", now=now):
+            if preparation is None:
+                job, preparation = _spooled(job, folder, terms)
+            # The ledger first: what has a manifest is a run, and can be resumed.
+            with closing(Ledger.create(folder.ledger)) as ledger:
+                folder.write_manifest(_manifest(folder, job, preparation, terms))
+                with _open(ledger, folder, job, terms) as journey:
+                    yield journey, preparation
+
+
+def _manifest(
+    folder: RunFolder, job: Job, preparation: Preparation, terms: Terms
+) -> dict[str, Any]:
+    return {
+        "made_by": metadata.version("talon-one-pipeline"),
+        "run": folder.id,
+        CONFIRMED: terms.confirmed,
+        "started_at": stamp(terms.clock.now()),
+        "job": job.to_json(),
+        "source": {
+            "files": list(preparation.source.files),
+            "fingerprint": preparation.source.fingerprint(),
+            "is_text": preparation.source.is_text,
+        },
+        "base_url": terms.connection.base_url if terms.connection else None,
+        "directory": str(Path.cwd()),
+    }
+
+
+@contextmanager
+def known(
+    folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
+) -> Iterator[Journey]:
+    """Open a run that exists, held by this process alone."""
+    manifest = folder.read_manifest()
+    job = change(replace(Job.from_json(manifest["job"]), first=None))
+    now = terms.clock.now()
+    with (
+        run_folder.held(folder.path.parent, what=f"a run of {job.name}", now=now),
+        run_folder.held(folder.path, what=f"run {folder.id}", now=now),
+        _open(Ledger.open(folder.ledger), folder, job, terms) as journey,
+    ):
+        yield journey
+
+
+@contextmanager
+def _open(ledger: Ledger, folder: RunFolder, job: Job, terms: Terms) -> Iterator[Journey]:
+    log = Log(folder.log, clock=terms.clock)
+
+    def tell(event: Any) -> None:  # noqa: ANN401 - passed on as it is
+        log(event)
+        terms.tell(event)
+
+    try:
+        journey = Journey(job=job, folder=folder, ledger=ledger, tell=tell, clock=terms.clock)
+        terms.started(journey)
+        totals = ledger.totals()
+        tell(
+            RunStarted(
+                run=folder.id,
+                folder=str(folder.path),
+                operation=job.operation.name,
+                rows_total=journey.rows,
+                rows_settled=totals.rows - totals.of(Status.PENDING),
+            )
+        )
+        yield journey
+    finally:
+        ledger.close()
+        log.close()
+
+
+def _spooled(job: Job, folder: RunFolder, terms: Terms) -> tuple[Job, Preparation]:
+    """Keep a source that cannot be read twice in the run folder; a bad one leaves no folder."""
+    folder.spooled.mkdir(mode=0o700)
+    try:
+        if terms.frame is not None:
+            path = spool_frame(terms.frame, folder.spooled)
+        elif terms.stream is not None:
+            path = spool_stream(terms.stream, folder.spooled)
+        else:
+            raise JobError("standard input is not here to be read")
+        job = replace(job, sources=(str(path),))
+        return job, Preparation(job)
+    except PipelineError:
+        shutil.rmtree(folder.path)
+        raise
+
+
+def same_directory(folder: RunFolder, job: Job) -> None:
+    """Raise JobError where the rest of the source is to be staged, and is not to be found here."""
+    begun = folder.read_manifest().get("directory", "")
+    relative = [s for s in job.sources if "://" not in s and not Path(s).is_absolute()]
+    if relative and begun != str(Path.cwd()):
+        raise JobError(
+            f"{relative[0]} is still to be read, and named as seen from {begun}",
+            hint=f"cd {begun} && pipeline resume {folder.path}",
+        )
+
+
+def same_source(folder: RunFolder, preparation: Preparation) -> None:
+    """Raise LimitError where the source is not the one that the run in *folder* began with."""
+    before = folder.read_manifest()["source"]["fingerprint"]
+    if preparation.source.fingerprint() != before:
+        raise LimitError(
+            "the source has changed since this run was begun, and not all of it is staged",
+            hint=f"bring the source back and resume; or start a new run. What is staged of "
+            f"{folder.path} is not lost, and what was delivered stays so",
+        )
+
+
+@asynccontextmanager
+async def exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
+    """Return the way to the API, open for the block. Raises JobError without a connection."""
+    if terms.connection is None:
+        raise JobError("there is no connection to deliver by")
+    for text in caution.notices(journey.job.operation):
+        journey.tell(Noticed(text=text))
+    delivery = journey.job.delivery
+    client = Client(
+        terms.connection.base_url,
+        terms.connection.api_key,
+        connections_max=delivery.concurrency,
+        timeout_s=delivery.timeout_s,
+    )
+    async with client:
+        yield Exchanger(
+            send=client.send,
+            clock=terms.clock,
+            random=random.Random(),
+            tell=journey.tell,
+            policy=Policy(attempts_max=delivery.attempts_max),
+        )
+
+
+# ── ending ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def ending(journey: Journey, terms: Terms) -> Iterator[Run]:
+    """Close the books whatever happens in the block, and write down how the run ended.
+
+    What stopped the run is told in the summary, not raised: the run is there to be looked at.
+    """
+    began = terms.clock.monotonic()
+    stopped: PipelineError | None = None
+    try:
+        yield Run(journey.folder.path)
+    except* PipelineError as group:
+        stopped = _first(group)
+    try:
+        journeys.close_books(journey)
+    except InvariantBroken as error:
+        stopped = error  # whatever else there is to say: rows that do not add up come first
+    except PipelineError as error:
+        stopped = stopped or error
+    seconds = terms.clock.monotonic() - began
+    before = journey.folder.read_manifest()
+    seconds += float((before.get("summary") or {}).get("seconds", 0))
+    summary = summarise(journey, stopped, seconds)
+    journey.folder.write_manifest(
+        before | {"ended_at": stamp(terms.clock.now()), "summary": summary.to_json()}
+    )
+    if summary.message:
+        journey.tell(Noticed(text=summary.message))
+
+
+def _first(group: BaseExceptionGroup[PipelineError]) -> PipelineError:
+    """Return the first error in *group*, however deep."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, PipelineError):
+        raise error
+    return error
+
+
+def summarise(journey: Journey, stopped: PipelineError | None, seconds: float) -> Summary:
+    """Return what the run has come to, with the exit code of DESIGN §10."""
+    totals = journey.ledger.totals()
+    code, message, hint = _verdict(journey.job, totals)
+    if stopped is not None:
+        code, message = stopped.exit_code, str(stopped)
+        hint = stopped.hint.replace(" RUN", f" {journey.folder.path}")
+    return Summary(
+        run=journey.folder.id,
+        folder=str(journey.folder.path),
+        operation=journey.job.operation.name,
+        totals=totals,
+        seconds=seconds,
+        exit_code=code,
+        message=message,
+        hint=hint,
+    )
+
+
+def _verdict(job: Job, totals: Totals) -> tuple[int, str, str]:
+    """Return exit code, message and hint of a run that went to its end."""
+    if totals.of(Status.PENDING):
+        return 0, "", ""
+    bad = totals.rows - sum(totals.of(status) for status in GOOD)
+    if not bad:
+        return 0, "", ""
+    words = f"{bad:,} of {totals.rows:,} rows did not arrive"
+    if job.limits.tolerate is not None and job.limits.tolerate.allows(bad, totals.rows):
+        return 0, f"{words}; the job tolerates {job.limits.tolerate}", ""
+    return 1, words, "failures.parquet has them with their reasons"
