@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import anyio
 from anyio import to_thread
 
-from pipeline import caution
+from pipeline import caution, outcomes
 from pipeline.clock import Clock
 from pipeline.config.job import Allowance, Job
+from pipeline.doubts import Inquiry
 from pipeline.errors import LimitError, PipelineError, StorageError
 from pipeline.events import (
     Event,
@@ -28,6 +29,7 @@ from pipeline.events import (
 )
 from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
+from pipeline.operations import find
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
@@ -41,7 +43,9 @@ from pipeline.transport.verdict import expects_answer, rule_of
 SHARE_ROWS_MIN = 10_000
 """A limit in percent waits for so many rows: of fewer, a share says little."""
 ROWS = "rows"
-"""The ledger's fact that staging is finished: how many rows the source has."""
+"""The ledger's fact that staging is finished: how many rows the run has."""
+ASIDE = "rows set aside"
+"""The ledger's fact: how many of them were set aside before the source was read (by a retry)."""
 
 GRACE_S = 20.0
 """How long a run that is stopped waits for what is in flight; then it is in doubt (DESIGN §10)."""
@@ -58,6 +62,10 @@ class Journey:
     ledger: Ledger
     tell: Listener
     clock: Clock
+    deadline: float | None = None
+    """When the run is to stop by itself, in the clock's monotonic seconds."""
+    rows_before: int | None = None
+    """How many rows the job's last finished run had, where it matters."""
     stopped: PipelineError | None = None
     delivery: Delivery | None = None
 
@@ -66,6 +74,11 @@ class Journey:
         self.stopped = self.stopped or why
         if self.delivery is not None:
             self.delivery.stop(self.stopped)
+
+    def look_at_clock(self) -> None:
+        """Stop when the time is up."""
+        if self.deadline is not None and self.clock.monotonic() >= self.deadline:
+            self.stop(_time_is_up(self))
 
     @property
     def rows(self) -> int | None:
@@ -107,6 +120,7 @@ def stage(
 
     rows = rejected = 0
     for prepared in preparation.blocks():
+        journey.look_at_clock()
         if journey.stopped is not None:
             raise journey.stopped
         rows, rejected = prepared.rows_read, prepared.rows_rejected
@@ -118,11 +132,12 @@ def stage(
             _check(journey, limits.max_rejected, "rejected", rejected, rows)
     name(stager.add(batcher.close()))
     name(stager.close())
-    ledger.set_fact(ROWS, str(rows))
+    ledger.set_fact(ROWS, str(rows + int(ledger.fact(ASIDE) or 0)))
     journey.tell(StagingFinished(rows=rows, rejected=rejected))
     if fill := caution.fill(journey.job.operation, ledger.totals()):
         journey.tell(Noticed(text=fill))
     _check(journey, limits.max_rejected, "rejected", rejected, rows)
+    _check_size(journey, rows)
 
 
 async def push(
@@ -130,9 +145,15 @@ async def push(
 ) -> None:
     """Deliver every pending row; with *preparation*, stage the rest of the source meanwhile.
 
+    Before anything is sent the API is asked about rows in doubt, where it can be.
+
     Raises what stopped the run, after what was in flight has ended (GRACE_S at most) and is
     written down.
     """
+    if preparation is not None and journey.job.limits.shrink_max is not None:
+        await to_thread.run_sync(stage, journey, preparation)
+        preparation = None
+    inquiry = inquire(journey, exchanger)
     job, totals = journey.job, journey.ledger.totals()
     operation, first = job.operation, job.first
     supply = Supply(operation=operation, ledger=journey.ledger, folder=journey.folder, first=first)
@@ -153,7 +174,13 @@ async def push(
     journey.delivery = Delivery(
         operation=operation,
         run=journey.folder.id,
-        ports=Ports(exchange=exchange, note=scribe.note, encode=supply.encode, clock=journey.clock),
+        ports=Ports(
+            exchange=exchange,
+            note=scribe.note,
+            encode=supply.encode,
+            clock=journey.clock,
+            stored=inquiry.stored,
+        ),
         concurrency=job.delivery.concurrency,
         proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
         stopped=journey.stopped,
@@ -166,11 +193,31 @@ async def push(
                 if preparation is not None:
                     supply.complete = False
                     moving.start_soon(_stage_beside, journey, preparation, supply)
-                await _deliver(journey, supply, first)
+                await _deliver(journey, supply, inquiry)
             watching.cancel_scope.cancel()
         scribe.close()
     if journey.stopped is not None:
         raise journey.stopped
+    _check_end(journey)
+
+
+def inquire(journey: Journey, exchanger: Exchanger) -> Inquiry:
+    """Return the way to ask the API about rows in doubt."""
+    evidence = journey.job.operation.evidence
+    look_up = find(evidence.look_up) if evidence else None
+
+    async def ask(request: Request) -> Exchange:
+        rule = rule_of(look_up or journey.job.operation)
+        return await exchanger.exchange(request, rule)
+
+    return Inquiry(
+        operation=journey.job.operation,
+        folder=journey.folder,
+        ledger=journey.ledger,
+        clock=journey.clock,
+        tell=journey.tell,
+        ask=ask,
+    )
 
 
 def close_books(journey: Journey) -> None:
@@ -188,11 +235,7 @@ def close_books(journey: Journey) -> None:
     if journey.rows is not None and not totals.of(Status.PENDING):
         scribe.write_results(least=1, doubts=True)
         results.check_balance(totals, rows_read=journey.rows, rows_written=ledger.results_rows())
-    parts = results.Parts(
-        results=tuple(folder.results / file for file in ledger.files("results")),
-        staged=tuple(folder.staged / file for file in ledger.files("staged")),
-        rejected=tuple(folder.rejected / file for file in ledger.files("rejected")),
-    )
+    parts = outcomes.parts(folder, ledger)
     gone = [path for path in (*parts.results, *parts.rejected) if not path.exists()]
     if gone:
         raise StorageError(
@@ -206,11 +249,14 @@ def close_books(journey: Journey) -> None:
     results.write_failures(parts, folder.failures, origin=origin)
 
 
-async def _deliver(journey: Journey, supply: Supply, first: int | None) -> None:
-    """Deliver; what stops that stops the staging beside it too."""
+async def _deliver(journey: Journey, supply: Supply, inquiry: Inquiry) -> None:
+    """Settle the doubts of an earlier process, then deliver; what stops that stops staging too."""
     if journey.delivery is None:
         return
+    first = journey.job.first
     try:
+        await inquiry.settle()
+        inquiry.replay()
         await deliver(journey.delivery, supply.drafts())
     except PipelineError as error:
         journey.stop(error)
@@ -234,6 +280,7 @@ async def _watch(journey: Journey, exchanger: Exchanger, scope: anyio.CancelScop
     """Wait until the run is stopped: end its waits at once, what is in flight after GRACE_S."""
     while journey.stopped is None:
         await journey.clock.sleep(WATCH_S)
+        journey.look_at_clock()
     exchanger.stop()
     await journey.clock.sleep(GRACE_S)
     scope.cancel()
@@ -296,3 +343,39 @@ def _canary(journey: Journey, rows: int) -> LimitError:
         f"the first {rows:,} rows were sent, as --first {rows} asked",
         hint=f"look at the results; `pipeline resume {journey.folder.path}` sends the others",
     )
+
+
+def _time_is_up(journey: Journey) -> LimitError:
+    return LimitError(
+        "the time that --stop-after gives is over",
+        hint=f"`pipeline resume {journey.folder.path}` goes on with the rest",
+    )
+
+
+def _check_size(journey: Journey, rows: int) -> None:
+    """Raise LimitError for a source that is empty, or has shrunk, where the job forbids it."""
+    limits, before = journey.job.limits, journey.rows_before
+    go_on = f"look at the source; `pipeline resume {journey.folder.path}` goes on all the same"
+    if not rows and limits.empty == "error" and not journey.ledger.fact(ASIDE):
+        raise LimitError("the source has no rows, and limits.empty says that is an error",
+                         hint=go_on)  # fmt: skip
+    if limits.shrink_max is None or before is None or rows >= before:
+        return
+    if not limits.shrink_max.allows(before - rows, before):
+        raise LimitError(
+            f"the source has {rows:,} rows, and had {before:,} in the job's last finished run: "
+            f"fewer than shrink_max = {limits.shrink_max} allows; nothing was sent",
+            hint=go_on,
+        )
+
+
+def _check_end(journey: Journey) -> None:
+    """Raise LimitError when more rows were refused than allowed, also of a short source."""
+    totals, limit = journey.ledger.totals(), journey.job.limits.max_refused
+    bad = totals.of(Status.REFUSED) + totals.of(Status.FAILED)
+    if limit is not None and not limit.allows(bad, totals.rows):
+        raise LimitError(
+            f"{bad:,} of {totals.rows:,} rows were refused: more than max_refused = {limit} allows",
+            hint=f"every row has its outcome; `pipeline retry {journey.folder.path}` sends those "
+            "rows again",
+        )

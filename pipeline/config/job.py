@@ -82,6 +82,10 @@ class Limits:
     max_rejected: Allowance | None = None
     max_refused: Allowance | None = None
     tolerate: Allowance | None = None
+    shrink_max: Allowance | None = None
+    """By how much a source may be smaller than that of the job's last finished run."""
+    empty: str = "ok"
+    """Whether a source without rows is "ok" or an "error"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +147,10 @@ def _job(kept: Mapping[str, Any]) -> Job:
     csv: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in kept["csv"].items()
     }
-    limits = {name: v if v is None else Allowance.parse(v) for name, v in kept["limits"].items()}
+    limits: dict[str, Any] = {
+        name: v if v is None or name == "empty" else Allowance.parse(v)
+        for name, v in kept["limits"].items()
+    }
     return Job(
         **{
             **kept,

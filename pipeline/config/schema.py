@@ -26,6 +26,7 @@ from pipeline.operations import Kind
 CONCURRENCY_MAX = 256
 """Connections that one host will take from one client, with room to spare."""
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
+EMPTY = ("ok", "error")
 
 
 def _one_byte(text: str) -> str:
@@ -139,6 +140,12 @@ class CsvTable(Table):
         return self
 
 
+def _outcome(said: str) -> str:
+    if said not in EMPTY:
+        raise ValueError
+    return said
+
+
 class DeliveryTable(Table):
     """`[delivery]`: how requests are sent."""
 
@@ -155,6 +162,8 @@ class LimitsTable(Table):
     max_rejected: Rows = _said('a number of rows, or a share such as "1%"')
     max_refused: Rows = _said('a number of rows, or a share such as "1%"')
     tolerate: Rows = _said('a number of rows, or a share such as "1%"')
+    shrink_max: Rows = _said('a number of rows, or a share such as "20%"')
+    empty: Annotated[str, AfterValidator(_outcome)] = _said(f"one of {', '.join(EMPTY)}")
 
 
 class JobTable(Table):

@@ -25,6 +25,7 @@ from pipeline.operations import Operation, find, names
 
 SUFFIX = ".toml"
 EXAMPLES = "profiles, audiences, referrals"
+LIMITS = ("max_rejected", "max_refused", "tolerate", "shrink_max", "empty")
 FILE_BYTES_MAX = 1 << 20
 """A job file has some kilobytes; a bigger one is another file."""
 
@@ -47,6 +48,10 @@ class Overrides:
     max_rejected: int | str | None = None
     max_refused: int | str | None = None
     tolerate: int | str | None = None
+    shrink_max: int | str | None = None
+    """How much smaller the source may be than that of the job's last finished run."""
+    empty: str | None = None
+    """Whether a source without rows is "ok" or an "error"."""
     runs_dir: str | os.PathLike[str] | None = None
     first: int | None = None
     """Load only so many rows, from the start."""
@@ -137,9 +142,7 @@ def _anchored(table: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _laid_over(overrides: Overrides, operation: Operation | None) -> dict[str, Any]:
     """Return *overrides* in the form of a job file."""
-    limits = {
-        name: getattr(overrides, name) for name in ("max_rejected", "max_refused", "tolerate")
-    }
+    limits = {name: getattr(overrides, name) for name in LIMITS}
     said = {
         "operation": overrides.to,
         "name": overrides.name,

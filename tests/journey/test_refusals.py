@@ -70,13 +70,17 @@ ATTRIBUTE = {
 def test_what_was_lost_on_the_way_is_in_doubt_and_stays_known(
     account: Account, tmp_path: Path
 ) -> None:
-    """The second request of referrals is applied, and its answer cut off: never sent again."""
+    """The second request of referrals is applied, and its answer cut off: never sent again.
+
+    The account does not let itself be asked either; where it does: tests/doubts.
+    """
     rows = [[f"a{number}", str(1 + number % 2)] for number in range(10)]
     source = write_csv(
         tmp_path / "referrals.csv", rows, ["advocateProfileIntegrationId", "campaignId"]
     )
     account.faults("cut-after from=2 for=1")
     run = account.run(job(source, "referrals"))
+    account.faults("400 on inventories")
     for _ in range(2):
         assert run.ended.exit_code == 1
         assert run.results["row"].to_list() == list(range(1, 11))

@@ -17,13 +17,13 @@ import polars as pl
 
 from pipeline.clock import Clock
 from pipeline.errors import PipelineError, ServiceError
-from pipeline.model import Change, Exchange, Request, RequestLine, State, Verdict
+from pipeline.model import Change, Exchange, Positions, Request, RequestLine, State, Verdict
 from pipeline.operations import Operation, Repeat
-from pipeline.stages.delivery.drafts import Draft, doubt_of
+from pipeline.stages.delivery.drafts import Draft, doubt_of, take
 from pipeline.stages.delivery.isolation import Trail
 from pipeline.stages.delivery.lanes import Lanes
 from pipeline.stages.delivery.proof import Proof
-from pipeline.stages.delivery.verdicts import change_of, given_up, in_doubt
+from pipeline.stages.delivery.verdicts import change_of, doubted, given_up, in_doubt
 
 WINDOW = 2
 """Drafts in memory for each request in flight: what waits for a lane is overtaken."""
@@ -38,6 +38,12 @@ Exchanging = Callable[[Request, Callable[[int], str], float | None], Awaitable[E
 earlier process sent it without learning the answer (seconds since the epoch), or None."""
 
 
+Storing = Callable[[RequestLine, pl.DataFrame], Awaitable[str]]
+"""Ask whether rows of a refused request were stored all the same: why that may be, or ""."""
+SAMPLE = 3
+"""Rows that are asked about at most: one of each part that would be sent again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """What the delivery is given. `note` returns when its change is durable."""
@@ -46,6 +52,7 @@ class Ports:
     note: Callable[[Change], Awaitable[None]]
     encode: Callable[[Operation, pl.DataFrame], Awaitable[Request]]
     clock: Clock
+    stored: Storing | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -157,4 +164,20 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
         delivery.stop(ServiceError(exchange.reason, hint="`pipeline resume RUN` goes on"))
         if line.state is not State.SENDING:
             return None
-    return change_of(operation, replace(draft, line=line), exchange, trail)
+    change = change_of(operation, replace(draft, line=line), exchange, trail)
+    return await _careful(delivery, draft, change)
+
+
+async def _careful(delivery: Delivery, draft: Draft, change: Change) -> Change:
+    """Leave in doubt what a refused request has stored all the same, where a repeat would double.
+
+    It is not documented whether a 400 stores nothing (DESIGN §4): so the API is asked, about a row
+    of each part that would be sent again.
+    """
+    again = [child for child in change.children if child.state is State.PENDING]
+    stored = delivery.ports.stored
+    if not again or stored is None or delivery.operation.repeat is not Repeat.NEVER:
+        return change
+    places = Positions.of(next(iter(child.positions)) for child in again[:SAMPLE])
+    why = await stored(change.line, take(draft.rows, places))
+    return doubted(change, why) if why else change

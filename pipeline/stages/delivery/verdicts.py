@@ -71,6 +71,25 @@ def in_doubt(draft: Draft, why: str) -> Change:
     return Change(batch=draft.batch.id, line=replace(line, state=State.IN_DOUBT, error=error))
 
 
+def doubted(change: Change, why: str) -> Change:
+    """Return *change* with the parts in doubt that would be sent next, each with its times."""
+    line, error = change.line, ApiError(title="in doubt", details=why)
+    children = tuple(
+        replace(
+            child,
+            state=State.IN_DOUBT,
+            error=error,
+            first_sent_at=line.first_sent_at,
+            sent_at=line.sent_at,
+            finished_at=line.finished_at,
+        )
+        if child.state is State.PENDING
+        else child
+        for child in change.children
+    )
+    return replace(change, children=children)
+
+
 def _divided(operation: Operation, draft: Draft, exchange: Exchange, trail: Trail) -> Division:
     positions, answer = draft.positions, exchange.answer
     if exchange.verdict is Verdict.TOO_LARGE and operation.bulk and len(positions) > 1:
