@@ -37,6 +37,8 @@ COLUMNS = (
     "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
     "finished_at, http_status, error_title, error_details, error_pointer, answer"
 )
+BATCHES = "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part"
+SETTLED = "b.delivered + b.refused + b.failed + b.in_doubt"
 PUT = (
     f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 14}) "
     "ON CONFLICT (batch, positions) DO UPDATE SET "
@@ -140,13 +142,8 @@ class Ledger:
 
     def open_batches(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* that have pending rows, in order."""
-        found = self._all(
-            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
-            "WHERE b.delivered + b.refused + b.failed + b.in_doubt < b.rows AND b.id > ? "
-            "ORDER BY b.id LIMIT ?",
-            after,
-            limit,
-        )
+        which = f"{SETTLED} < b.rows AND b.id > ?"
+        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
         return [self._batch(row) for row in found]
 
     def commit(self, changes: Sequence[Change]) -> None:
@@ -164,8 +161,7 @@ class Ledger:
         """
         which = "b.in_doubt > 0" if doubts else "b.in_doubt = 0"
         found = self._all(
-            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
-            "WHERE b.results IS NULL AND b.delivered + b.refused + b.failed + b.in_doubt = b.rows "
+            f"{BATCHES} WHERE b.results IS NULL AND {SETTLED} = b.rows "
             f"AND {which} ORDER BY b.id LIMIT ?",
             max(1, rows_max),
         )
@@ -180,12 +176,8 @@ class Ledger:
 
     def without_results(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* whose results are not written, in order."""
-        found = self._all(
-            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
-            "WHERE b.results IS NULL AND b.id > ? ORDER BY b.id LIMIT ?",
-            after,
-            limit,
-        )
+        which = "b.results IS NULL AND b.id > ?"
+        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
         return [self._batch(row) for row in found]
 
     def name_results(self, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
@@ -215,11 +207,7 @@ class Ledger:
 
     def batch(self, number: BatchId) -> BatchLine | None:
         """Return batch *number* with its requests, or None."""
-        found = self._all(
-            "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part "
-            "WHERE b.id = ?",
-            number,
-        )
+        found = self._all(f"{BATCHES} WHERE b.id = ?", number)
         return self._batch(found[0]) if found else None
 
     def doubtful(self) -> Iterator[BatchLine]:
