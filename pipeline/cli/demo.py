@@ -56,13 +56,14 @@ def demo(ctx: click.Context, *, runs_dir: Path | None, console: Console) -> None
     0 when everything became of every row what had to: the clean files were delivered to the last
     row, and of the messy one each row was either delivered or rejected with its reason.
     """
-    from pipeline.api import Way
+    from pipeline.cli.options import Way
     from pipeline.model import Status
+    from pipeline.sandbox.likeness import Likeness
 
     home = _home()
     console.say("A sandbox starts on this machine: it imitates the API and keeps what it is sent.")
     runs: dict[str, Run] = {}
-    with reached(Way(sandbox=True)) as connection:
+    with reached(Way(account=Likeness())) as connection:
         for name, told in TOLD.items():
             job = home / "config" / f"{name}.toml"
             console.say(f"\n{told}\n  pipeline run {_short(job)} --sandbox")

@@ -11,6 +11,7 @@ Only reads what was typed; what it means is for `config` to say.
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,25 @@ from typing import Any
 import click
 
 from pipeline.cli.console import META, Console
+from pipeline.errors import JobError, RunError
+from pipeline.sandbox import likeness
+from pipeline.sandbox.likeness import Likeness
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
 BLANKS = {"\\t": "\t", "tab": "\t"}
 """What a shell cannot type easily, by what people type instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How to reach the API: an address (else the environment's), or a sandbox like *account*."""
+
+    base_url: str | None = None
+    insecure: bool = False
+    account: Likeness | None = None
+    """What the sandbox is like; None: not a sandbox."""
 
 
 def _noted(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -61,6 +75,7 @@ def _allowance(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.BadParameter(f'"{value}" is {error}') from error
 
 
+YES = click.option("--yes", is_flag=True, help="What destroys is meant: do not ask.")
 AMOUNT = "N|N%"
 ALLOWED = {
     "max_rejected": "More bad rows than that stop the run.",
@@ -113,6 +128,12 @@ SENDING = (
         "--first", type=click.IntRange(min=1), metavar="N", help="Send N rows, then stop (exit 3)."
     ),
 )
+LIKE = click.option(
+    "--like",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What the sandbox is like: TOML with faults, seed and [options] of an account.",
+)
 WAY = (
     click.option("--base-url", metavar="URL", help="Address of the API; else TALON_ONE_BASE_URL."),
     click.option("--insecure", is_flag=True, help="Allow http:// to another machine."),
@@ -126,6 +147,7 @@ WAY = (
         metavar="FAULT",
         help='What goes wrong in the sandbox: "429:5%". Repeatable.',
     ),
+    LIKE,
 )
 OUTPUT = (
     click.option(
@@ -200,7 +222,10 @@ def folder(command: Command) -> Command:
         from pipeline import run_folder
         from pipeline.config.job import runs_dir as place
 
-        found = run_folder.find(run, place(runs_dir, os.environ))
+        try:
+            found = run_folder.find(run, place(runs_dir, os.environ))
+        except RunError as error:  # wrong usage: nobody holds a run that is not there
+            raise JobError(str(error), hint=error.hint) from error
         return command(folder=found, **given)
 
     return _with(with_folder, click.argument("run"), RUNS_DIR)
@@ -231,18 +256,27 @@ def way(command: Command) -> Command:
         insecure: bool,
         sandbox: bool,
         faults: Sequence[str],
+        like: Path | None,
         **given: object,
     ) -> object:
-        from pipeline.api import Way
-
-        if faults and not sandbox:
-            raise click.UsageError("--fault is for --sandbox: the API has faults of its own")
+        for name, said in (("--fault", faults), ("--like", like)):
+            if said and not sandbox:
+                raise click.UsageError(f"{name} is for --sandbox: the API is as it is")
         if base_url and sandbox:
             raise click.UsageError("--base-url and --sandbox are two ways: choose one")
-        chosen = Way(base_url=base_url, insecure=insecure, sandbox=sandbox, faults=";".join(faults))
-        return command(way=chosen, **given)
+        account = _likeness(like, faults) if sandbox else None
+        return command(way=Way(base_url=base_url, insecure=insecure, account=account), **given)
 
     return _with(with_way, *WAY)
+
+
+def _likeness(like: Path | None, faults: Sequence[str]) -> Likeness:
+    """Return what the sandbox is to be like; faults of the command line win over the file's."""
+    try:
+        known = likeness.read(like) if like else Likeness()
+    except (OSError, ValueError) as error:
+        raise JobError(str(error), hint="`pipeline sandbox --help` shows what it takes") from error
+    return replace(known, faults=";".join(faults)) if faults else known
 
 
 def output(command: Command) -> Command:

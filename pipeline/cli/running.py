@@ -8,22 +8,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from pipeline.cli import tables
-from pipeline.cli.console import Console
+from pipeline.cli.console import KEYS, Console
 from pipeline.cli.signals import stoppable
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
-    from pipeline.api import Way
+    from pipeline import api
+    from pipeline.caution import Question
+    from pipeline.cli.options import Way
     from pipeline.config.secrets import Connection
     from pipeline.model import Summary
     from pipeline.run import Run
     from pipeline.run_folder import RunFolder
+    from pipeline.sandbox.embedded import Embedded
     from pipeline.verbs import Terms
 
 STANDARD_INPUT = "-"
@@ -38,15 +42,32 @@ def watched(console: Console) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def reached(way: Way) -> Iterator[Connection]:
-    """Return the connection. Raises JobError for a sandbox that does not start as asked."""
-    from pipeline import api
-    from pipeline.sandbox.embedded import SandboxFailedError
+    """Return the connection; a sandbox lives as long as the block.
 
+    Raises JobError for an address or a key that is not known, a sandbox that does not start.
+    """
+    from pipeline import api
+
+    if way.account is None:
+        with api.reached(api.Way(base_url=way.base_url, insecure=way.insecure)) as connection:
+            yield connection
+        return
+    from pipeline.sandbox.embedded import Embedded, SandboxFailedError
+
+    account = way.account
+    sandbox = Embedded(faults=account.faults, options=account.options, seed=account.seed)
     try:
-        with api.reached(way) as connection:
+        with sandbox, api.reached(_to(sandbox)) as connection:
             yield connection
     except SandboxFailedError as error:
         raise JobError(str(error), hint="`pipeline sandbox --help` shows what it takes") from error
+
+
+def _to(sandbox: Embedded) -> api.Way:
+    from pipeline import api
+
+    environ = dict.fromkeys(KEYS, sandbox.api_key)
+    return api.Way(base_url=sandbox.base_url, environ=environ)
 
 
 def go_on(
@@ -54,14 +75,40 @@ def go_on(
     way: Way,
     console: Console,
     verb: Callable[[RunFolder, Terms], Awaitable[Run]],
+    *,
+    yes: bool,
+    **more: Any,  # noqa: ANN401 - other fields of Terms
 ) -> Run:
-    """Let *verb* go on with the run in *folder*; return it when it has ended."""
-    from pipeline import api
-    from pipeline.verbs import Terms
+    """Let *verb* go on with the run in *folder*; return it when it has ended.
 
-    with reached(way) as connection, watched(console) as given:
-        terms = Terms(runs_dir=folder.path.parents[1], connection=connection, **given)
-        return api.blocking(partial(verb, folder, terms))
+    What destroys is asked about first; yes: it has been said already.
+    """
+    from pipeline import api, verbs
+
+    with reached(way) as connection:
+        terms = verbs.Terms(runs_dir=folder.path.parents[1], connection=connection, **more)
+        terms = replace(terms, confirmed=meant(verbs.question_of(folder, terms), yes=yes))
+        with watched(console) as given:
+            return api.blocking(partial(verb, folder, replace(terms, **given)))
+
+
+def meant(question: Question | None, *, yes: bool) -> bool:
+    """Return whether it is confirmed what *question* asks: by --yes, or typed on a terminal."""
+    return yes or (question is not None and typed(str(question), question.operation.name))
+
+
+def typed(question: str, word: str) -> bool:
+    """Return whether somebody at a terminal has typed *word* when told *question*.
+
+    Raises JobError for another word. Without a terminal nothing is asked: False.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    click.echo(f"{question}.", err=True)
+    said = click.prompt(f'Type "{word}" to go on', default="", show_default=False, err=True)
+    if said.strip() != word:
+        raise JobError("it was not confirmed; nothing was done")
+    return True
 
 
 def end(ctx: click.Context, run: Run, console: Console) -> NoReturn:

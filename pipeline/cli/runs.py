@@ -20,7 +20,6 @@ from pipeline.cli.running import end, go_on
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.api import Way
     from pipeline.config.job import Job
     from pipeline.run_folder import RunFolder
 
@@ -107,10 +106,17 @@ def status(*, folder: RunFolder, console: Console) -> None:
 @options.folder
 @options.changes
 @options.way
+@options.YES
 @options.output
 @click.pass_context
 def resume(
-    ctx: click.Context, *, folder: RunFolder, changes: dict[str, Any], way: Way, console: Console
+    ctx: click.Context,
+    /,
+    *,
+    folder: RunFolder,
+    changes: dict[str, Any],
+    console: Console,
+    **reaching: Any,  # noqa: ANN401 - way and yes, for `go_on`
 ) -> None:
     """Go on with an interrupted run, wherever it stopped.
 
@@ -120,7 +126,7 @@ def resume(
     from pipeline import verbs
 
     verb = partial(verbs.resume, change=partial(_changed, changes=changes))
-    end(ctx, go_on(folder, way, console, verb), console)
+    end(ctx, go_on(folder, console=console, verb=verb, **reaching), console)
 
 
 def _changed(job: Job, changes: dict[str, Any]) -> Job:

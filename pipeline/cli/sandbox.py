@@ -64,7 +64,7 @@ def sandbox(
     like: Path | None,
     **given: str | None,
 ) -> None:
-    """Serve an imitation of the Talon.One Integration API, with state, on this machine.
+    """Serve an imitation of the API, with state, on this machine.
 
     Prints one line with its address and runs until it is interrupted. The key is that of
     TALON_ONE_API_KEY, or `sandbox`. What the API leaves undocumented is an option below.

@@ -6,6 +6,7 @@ Each command calls the verb of its name and shows what it returns.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,11 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import STANDARD_INPUT, end, go_on, reached, watched
+from pipeline.cli.running import STANDARD_INPUT, end, go_on, meant, reached, watched
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
-    from pipeline.api import Way
+    from pipeline.cli.options import Way
     from pipeline.config.job import Job
     from pipeline.looking import Validation
     from pipeline.model import Request
@@ -146,35 +147,41 @@ def stage(ctx: click.Context, *, job: Job, console: Console) -> None:
 @options.job
 @options.sending
 @options.way
+@options.YES
 @options.output
 @click.pass_context
-def run(ctx: click.Context, *, job: Job, way: Way, console: Console) -> None:
+def run(ctx: click.Context, *, job: Job, way: Way, yes: bool, console: Console) -> None:
     """Read, check, stage and deliver: all at once.
 
     Every row has a result in the end, in the run folder that the summary names.
     Stops tidily on Ctrl-C: what is in flight is finished, and `pipeline resume` goes on.
+
+    An operation that destroys asks first; where there is no terminal to ask at, it needs --yes.
     """
     from pipeline import api, verbs
 
-    with reached(way) as connection, watched(console) as given:
-        terms = api.terms(job, connection=connection, **given)
-        done = api.blocking(partial(verbs.run, job, terms))
+    with reached(way) as connection:
+        terms = api.terms(job, connection=connection)
+        terms = replace(terms, confirmed=meant(verbs.question(job, terms), yes=yes))
+        with watched(console) as given:
+            done = api.blocking(partial(verbs.run, job, replace(terms, **given)))
     end(ctx, done, console)
 
 
 @click.command(epilog=PUSH)
 @options.folder
 @options.way
+@options.YES
 @options.output
 @click.pass_context
-def push(ctx: click.Context, *, folder: RunFolder, way: Way, console: Console) -> None:
+def push(ctx: click.Context, *, folder: RunFolder, way: Way, yes: bool, console: Console) -> None:
     """Deliver what is staged in RUN.
 
     RUN is a run folder, the id of a run or its beginning, or `last`.
     """
     from pipeline import verbs
 
-    end(ctx, go_on(folder, way, console, verbs.push), console)
+    end(ctx, go_on(folder, way, console, verbs.push, yes=yes), console)
 
 
 def _check_rereadable(job: Job) -> None:

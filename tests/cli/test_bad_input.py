@@ -87,6 +87,16 @@ CASES = {
         says="'foo' is no fault",
         files=GOOD,
     ),
+    "a likeness without a sandbox": Case(
+        arguments="run good.csv --to profiles --like good.csv",
+        says="--like is for --sandbox",
+        files=GOOD,
+    ),
+    "a likeness that is none": Case(
+        arguments="run good.csv --to profiles --sandbox --like good.csv",
+        says="good.csv: not TOML",
+        files=GOOD,
+    ),
     "two ways": Case(
         arguments="run good.csv --to profiles --sandbox --base-url https://a.example",
         says="are two ways: choose one",
@@ -103,8 +113,8 @@ CASES = {
     "standard input to be looked at": Case(
         arguments="preview - --to profiles", says="standard input can be read only once"
     ),
-    "no such run": Case(arguments="status nope", says='"nope" is not a run folder', code=4),
-    "no run at all": Case(arguments="push last", says="has no runs", code=4),
+    "no such run": Case(arguments="status nope", says='"nope" is not a run folder'),
+    "no run at all": Case(arguments="push last", says="has no runs"),
     "no such operation": Case(
         arguments="operations profile", says='did you mean "profiles"?', code=2
     ),

@@ -1,0 +1,95 @@
+"""What cannot be brought back is asked about: by a terminal, else with --yes, else not done."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.sandbox.embedded import Embedded
+from tests.cli.shell import PATIENCE_S, ROOT, Shell
+
+TO_ERASE = ("--to", "erasures")
+
+
+@pytest.fixture
+def leavers(tmp_path: Path) -> Path:
+    """Two customers who want to be forgotten."""
+    path = tmp_path / "leavers.csv"
+    path.write_text("integrationId\n00001\n00002\n")
+    return path
+
+
+def at_a_terminal(words: str, environment: dict[str, str], *arguments: object) -> tuple[int, str]:
+    """Type *words* at a terminal where the command line runs; return its code and what it shows."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **streams) as child:
+        os.close(theirs)
+        os.write(ours, f"{words}\n".encode())
+        shown = b""
+        try:
+            while some := os.read(ours, 65536):
+                shown += some
+        except OSError:  # the other side is closed: the child has ended
+            pass
+        finally:
+            os.close(ours)
+        return child.wait(PATIENCE_S), shown.decode()
+
+
+def test_without_a_terminal_nothing_is_erased_and_no_run_begins(
+    shell: Shell, leavers: Path, environment: dict[str, str], sandbox: Embedded
+) -> None:
+    refused = shell("run", leavers, *TO_ERASE)
+    assert refused.exit_code == 2
+    assert f"2 rows, at {sandbox.base_url}" in refused.stderr
+    assert "--yes" in refused.stderr
+    assert not list(Path(environment["PIPELINE_RUNS_DIR"]).rglob("run.json"))
+
+
+def test_yes_is_enough(shell: Shell, leavers: Path) -> None:
+    done = shell("run", leavers, *TO_ERASE, "--yes", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["delivered"] == 2
+
+
+@pytest.mark.parametrize("command", ["push", "resume"])
+def test_what_was_staged_is_asked_about_before_it_is_sent(
+    shell: Shell, leavers: Path, command: str
+) -> None:
+    assert shell("stage", leavers, *TO_ERASE).exit_code == 0
+    refused = shell(command, "last")
+    assert refused.exit_code == 2
+    assert "erasures will" in refused.stderr
+    assert json.loads(shell("status", "last", "--json").stdout)["pending"] == 2
+    assert shell(command, "last", "--yes").exit_code == 0
+
+
+def test_a_terminal_shows_what_it_will_do_and_takes_the_word(
+    environment: dict[str, str], leavers: Path, sandbox: Embedded
+) -> None:
+    code, shown = at_a_terminal("erasures", environment, "run", leavers, *TO_ERASE)
+    assert code == 0, shown
+    assert "erasures will erase all data" in shown
+    assert f"2 rows, at {sandbox.base_url}" in shown
+    assert "delivered    2" in shown
+
+
+def test_another_word_does_nothing(environment: dict[str, str], leavers: Path) -> None:
+    code, shown = at_a_terminal("yes", environment, "run", leavers, *TO_ERASE)
+    assert code == 2
+    assert "it was not confirmed; nothing was done" in shown
+    assert not list(Path(environment["PIPELINE_RUNS_DIR"]).rglob("run.json"))
+
+
+def test_what_destroys_nothing_is_not_asked_about(
+    environment: dict[str, str], customers: Path
+) -> None:
+    code, shown = at_a_terminal("no", environment, "run", customers, "--to", "profiles")
+    assert code == 0
+    assert "to go on" not in shown
