@@ -183,7 +183,7 @@ CATALOG = Operation(
             required=True,
             constant=True,
             default="ADD",
-            choices=("ADD", "PATCH", "REMOVE", "ADD_PRICE_ADJUSTMENT"),
+            choices=("ADD", "PATCH", "REMOVE"),
             about="what is done to the article; a request does one thing to all of its own",
         ),
         Field(
@@ -204,18 +204,6 @@ CATALOG = Operation(
             kind=Kind.BOOLEAN,
             at="payload.createIfNotExists",
             about="for PATCH: add an article that is not there",
-        ),
-        Field(
-            name="adjustments",
-            kind=Kind.JSON,
-            at="payload.adjustments",
-            elements_max=100,
-            elements=(
-                Field(name="priceType", required=True, about="which of its prices"),
-                Field(name="referenceId", required=True, length_min=1, about="its own id"),
-                Field(name="price", kind=Kind.NUMBER, about="left out: none"),
-            ),
-            about="for ADD_PRICE_ADJUSTMENT: a list of objects, as the API has them",
         ),
         Field(
             name="attributes.*",

@@ -156,6 +156,9 @@ def compile_target(wish: Wish, source: Source) -> Target:
         raise ValueError("\n".join(faults))
     how = Reading(kind=kind, zone=source.zone, format=column.format, separator=column.separator)
     value = native.read(pl.col(wish.name), dtype, how)
+    if field.default is not None and not (field.required or column.required):
+        empty = pl.col(wish.name).is_null()
+        value = pl.when(empty).then(pl.lit(field.default)).otherwise(value)
     if column.value is not None:
         constant = pl.DataFrame({"": [0]}).select(cell.alias(wish.name)).select(value)
         if constant.to_series().has_nulls():
