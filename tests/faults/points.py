@@ -72,7 +72,7 @@ def arm(fuse: Fuse) -> None:
         setattr(owner, name, _watched(getattr(owner, name), fuse, before, after))
     inner = durable.write_file
 
-    def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    def write_file(path: Path, write: Callable[[Path], object], *foreign: type[Exception]) -> None:
         what = FILES.get(path.name, path.parent.name)
 
         def fill(temporary: Path) -> None:
@@ -81,7 +81,7 @@ def arm(fuse: Fuse) -> None:
                 os.truncate(temporary, temporary.stat().st_size // 2)
                 fuse.burn()
 
-        inner(path, fill)
+        inner(path, fill, *foreign)
         fuse.passes(f"{what} {WHOLE}")
 
     durable.write_file = write_file

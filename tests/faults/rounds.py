@@ -65,20 +65,17 @@ class Round:
     wrong: list[str] = field(default_factory=list)
     """What does not hold."""
 
-    def carry(self, kills: Iterable[Kill], *, kills_max: int = 100) -> "Round":
-        """Kill a loader at each of *kills*, as far as it gets there; then let the last one end.
-
-        No more are killed than *kills_max*. What does not hold in the end is in `wrong`.
-        """
+    def carry(self, kills: Iterable[Kill]) -> "Round":
+        """Kill one loader after the other at *kills*, until one gets to the end of the run."""
         self.case.write(self.folder / "source.csv")
         self.oracle.begin(self.faults, self.seed)
         for kill in chain(kills, [NO_KILL]):
-            if len(self.killed) == kills_max and kill is not NO_KILL:
-                continue
             code = self._start(kill)
             if code == -signal.SIGKILL and kill is not NO_KILL:
                 self.killed.append(kill)
-            elif code != 0:
+            elif code == 0:
+                break
+            else:
                 self.wrong.append(f"the loader ended with {code}: {self._words()}")
                 return self
         run = Run(run_folder.all_runs(self._runs_dir)[0].path)
