@@ -8,6 +8,7 @@ every row arrives. Exit code 1 when a program failed, 2 when the benchmark canno
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -86,6 +87,26 @@ def sizes(said: argparse.Namespace) -> Sizes:
     return replace(QUICK if said.quick else FULL, **given)
 
 
+def tell(bench: Bench, sections: Iterable[str], output: Path | None) -> int:
+    """Print the tables of *sections*, each when it is measured; return the exit code."""
+    texts: list[str] = []
+
+    def say(text: str) -> None:
+        texts.append(text)
+        print(f"{text}\n", flush=True)
+        if output is not None:
+            output.write_text("\n\n".join(texts) + "\n")
+
+    say(table.machine())
+    try:
+        for section in sections:
+            say(f"### {TITLES[section]}\n\n{SECTIONS[section](bench)}")
+    except ProgramFailed as error:
+        print(f"the loader failed: {error}", file=sys.stderr)
+        return 1
+    return 1 if bench.failures else 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure what *arguments* ask for; return the exit code."""
     command = parser()
@@ -93,24 +114,14 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown := set(said.sections) - set(SECTIONS):
         command.error(f"unknown section: {', '.join(sorted(unknown))}")
     peers = tuple(peer for peer in programs.PEERS if said.peers is None or peer.file in said.peers)
-    texts = [table.machine()]
-    print(texts[0], flush=True)
     with tempfile.TemporaryDirectory(prefix="pipeline-bench-") as name:
         folder = Path(name)
         try:
             bench = Bench(sizes=sizes(said), folder=folder, sink=build(folder), peers=peers)
-            for section in said.sections or SECTIONS:
-                texts.append(f"### {TITLES[section]}\n\n{SECTIONS[section](bench)}")
-                print(f"\n{texts[-1]}", flush=True)
         except SinkError as error:
             print(error, file=sys.stderr)
             return 2
-        except ProgramFailed as error:
-            print(f"the loader failed: {error}", file=sys.stderr)
-            return 1
-    if said.output is not None:
-        said.output.write_text("\n\n".join(texts) + "\n")
-    return 1 if bench.failures else 0
+        return tell(bench, said.sections or SECTIONS, said.output)
 
 
 if __name__ == "__main__":

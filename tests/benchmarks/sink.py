@@ -98,4 +98,7 @@ def running(program: Path, *, latency_ms: int, answer: str | None = None) -> Ite
         finally:
             if child.stdin is not None:
                 child.stdin.close()
-            child.wait(ENDING_S_MAX)
+            try:
+                child.wait(ENDING_S_MAX)
+            finally:
+                child.kill()

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import programs
-from tests.benchmarks.__main__ import QUICK
+from tests.benchmarks.__main__ import QUICK, tell
 from tests.benchmarks.measure import ROOT, Measured, ProgramFailed, Task, measured
 from tests.benchmarks.programs import Program
-from tests.benchmarks.sections import Bench, speed
+from tests.benchmarks.sections import Bench
 from tests.benchmarks.sink import Sink
 
 LINES = {
@@ -111,9 +111,35 @@ def test_a_peer_that_is_not_there_or_fails_is_told_and_the_others_run(
     crowd = Bench(
         sizes=replace(QUICK, latencies_ms=(0,)), folder=bench.folder, sink=bench.sink, peers=peers
     )
-    lines = speed(crowd).splitlines()
+    assert tell(crowd, ["speed"], None) == 1
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
     assert any(line.startswith("| reading and encoding alone | ") for line in lines)
     assert "| of elsewhere |  |  |  |  | not installed (no_such_module) |" in lines
     assert "| broken |  |  |  |  | failed |" in lines
-    assert list(crowd.failures) == ["broken"]
-    assert "no_such_file.py" in capsys.readouterr().err
+    assert "no_such_file.py" in told.err
+
+
+def test_a_loader_that_fails_ends_it_and_what_was_measured_is_kept(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = Bench(
+        sizes=replace(QUICK, in_flight=-1), folder=bench.folder, sink=bench.sink, peers=()
+    )
+    output = tmp_path / "measured.md"
+    assert tell(wrong, ["growth"], output) == 1
+    assert "the loader failed: exit code 2" in capsys.readouterr().err
+    assert output.read_text().startswith("Measured on ")
+
+
+def test_without_a_compiler_nothing_begins(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "--quick"],
+        cwd=ROOT,
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "needs a C compiler" in done.stderr

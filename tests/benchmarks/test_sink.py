@@ -100,7 +100,10 @@ def test_the_sink_ends_with_whoever_started_it(sink_program: Path) -> None:
     with subprocess.Popen(
         [sink_program, "0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
-        child.communicate(timeout=PATIENCE_S)
+        try:
+            child.communicate(timeout=PATIENCE_S)
+        finally:
+            child.kill()
     assert child.returncode == 0
 
 
