@@ -24,7 +24,7 @@ class Question:
     address: str
 
     def __str__(self) -> str:
-        rows = "an unknown number of rows" if self.rows is None else f"{self.rows:,} rows"
+        rows = "an unknown number of rows" if self.rows is None else f"{self.rows:,} row(s)"
         where = self.address or "the API"
         return (
             f"{self.operation.name} will {self.operation.summary}: {rows}, at {where}. "
