@@ -23,6 +23,7 @@ Examples:
   pipeline operations
   pipeline operations referrals
   pipeline operations profiles --job > profiles.toml
+  pipeline operations --markdown
 """
 REPEATS = {
     "safe": "changes nothing: it is repeated after any doubtful answer",
@@ -36,15 +37,22 @@ NO_LIMITS = (None, None)
 @click.command(epilog=EPILOG)
 @click.argument("name", required=False)
 @click.option("--job", "as_job", is_flag=True, help="Print an example job file, and nothing else.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the list for a document.")
 @options.output
-def operations(*, name: str | None, as_job: bool, console: Console) -> None:
+def operations(*, name: str | None, as_job: bool, as_markdown: bool, console: Console) -> None:
     """List what can be loaded; or all about one operation.
 
     NAME is one of the list, or the operationId of the API's documentation. Shows its fields, their
     limits, and a job file that works.
     """
     from pipeline.operations import OPERATIONS
+    from pipeline.operations.table import markdown
 
+    if as_markdown and name is not None:
+        raise click.UsageError("--markdown is for the list: leave NAME out")
+    if name is None and as_markdown:
+        console.say(markdown().rstrip())
+        return
     if name is None:
         console.give({"operations": [_facts(operation) for operation in OPERATIONS]})
         console.say(tables.table(("name", "rows/request", "what it does"), _listed(OPERATIONS)))

@@ -1,10 +1,8 @@
 """Help that teaches: what it shows can be typed, and it comes at once."""
 
 import re
-import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,23 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli.main import ROOMS, commands
+from tests.cli.shell import command, examples, typed
 
 NAMED = ("account.toml", "attributes.json")
 """Files of examples that an option wants to find."""
 HEAVY = ("polars", "pyarrow", "pydantic", "anyio", "httpx", "aiohttp", "numpy")
-
-
-def command(name: str) -> click.Command:
-    found = commands.get_command(click.Context(commands), name)
-    assert found is not None
-    return found
-
-
-def examples(epilog: str) -> Iterator[list[str]]:
-    """Each example as its arguments, without what comes before a pipe and after the command."""
-    for line in epilog.splitlines():
-        if found := re.search(r"^ +(?:.*\| )?pipeline (.*?)(?: {3,}.*| > .*)?$", line):
-            yield shlex.split(found[1])
 
 
 EPILOGS = [commands.epilog, *(command(name).epilog for name in ROOMS)]
@@ -47,8 +33,7 @@ def test_every_example_can_be_typed(
     monkeypatch.chdir(tmp_path)
     for name in NAMED:
         (tmp_path / name).touch()
-    name, *arguments = words
-    command(name).make_context(name, arguments, parent=click.Context(commands))
+    typed(words)
 
 
 @pytest.mark.parametrize("name", ROOMS)
