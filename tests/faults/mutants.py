@@ -24,25 +24,32 @@ from pipeline.stages.staging import Stager
 from pipeline.transport.exchange import Exchanger
 
 
-def claim_before_evidence() -> None:
-    """Name each part in the ledger, and write it then."""
-    write, waiting = staging.write_part, list[tuple[pl.DataFrame, Path]]()
+def staged_before_written() -> None:
+    """Name each staged part in the ledger, and write it then."""
+    _claim_first(staging, "stage")
+
+
+def results_before_written() -> None:
+    """Name each results part in the ledger, and write it then."""
+    _claim_first(scribe, "name_results")
+
+
+def _claim_first(writer: Any, claim: str) -> None:
+    """Let *writer* write its parts only when *claim*, of the ledger, has named them."""
+    write, name = writer.write_part, getattr(Ledger, claim)
+    waiting: list[tuple[pl.DataFrame, Path]] = []
 
     def later(frame: pl.DataFrame, path: Path) -> None:
         waiting.append((frame, path))
 
-    def names_first(name: Callable[..., Any]) -> Callable[..., Any]:
-        def named(*args: Any, **more: Any) -> Any:
-            result = name(*args, **more)
-            while waiting:
-                write(*waiting.pop())
-            return result
+    def named(*args: Any, **more: Any) -> Any:
+        result = name(*args, **more)
+        while waiting:
+            write(*waiting.pop())
+        return result
 
-        return named
-
-    staging.write_part = scribe.write_part = later
-    Ledger.stage = names_first(Ledger.stage)
-    Ledger.name_results = names_first(Ledger.name_results)
+    writer.write_part = later
+    setattr(Ledger, claim, named)
 
 
 def no_lanes() -> None:
@@ -132,7 +139,8 @@ def batch_lost() -> None:
 MUTANTS: Mapping[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
-        claim_before_evidence,
+        staged_before_written,
+        results_before_written,
         no_lanes,
         fresh_keys,
         doubts_sent_again,
