@@ -4,7 +4,7 @@ Says which rows others have taken care of, by looking up only the keys that are 
 run folders; never writes, never decides what is done about it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,11 @@ from pipeline.stages import results
 
 TAKEN_OVER = "pending rows are taken over by"
 """Fact of a ledger: the run that sends the rows which this one has not sent."""
+FINISHED = (0, 1)
+"""Exit codes of runs that went to their end."""
+BEGAN = "began"
+"""Key of run.json: when the run began, to the microsecond; its name says it to the second."""
+NAME_OF_SECOND = len("2026-11-23T02-00-00Z")
 ARRIVED = (Status.DELIVERED.value, Status.IN_DOUBT.value)
 """Of a later row of a key: it has arrived, or it perhaps has, and will be sent again if not."""
 
@@ -36,6 +41,11 @@ class Relative:
     def root(self) -> str:
         """The run whose source its rows stood in."""
         return str(self.manifest.get("root") or self.folder.id)
+
+    @property
+    def began(self) -> float:
+        """When it began, in seconds since the epoch."""
+        return float(self.manifest.get(BEGAN, 0))
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -65,25 +75,43 @@ def descendants(one: Relative) -> list[Relative]:
 def later_runs(one: Relative) -> list[Relative]:
     """Return runs of the same job and operation that began after the origin of *one*."""
     job = one.folder.path.parent
+    root = find(one.root, one.folder) or one
     return [
         other
         for other in _not_before(one)
         if other.root != one.root
+        and other.began > root.began
         and other.folder.path.parent == job
         and other.manifest["job"]["operation"] == one.manifest["job"]["operation"]
     ]
 
 
-def _not_before(one: Relative) -> Iterator[Relative]:
-    """Yield the runs beside *one* that did not begin before its origin; ids begin with a time."""
-    runs = run_folder.all_runs(one.folder.path.parents[1])
-    for folder in reversed(runs):
-        if folder.id < one.root and folder.id != one.folder.id:
+def rows_before(folder: RunFolder) -> int | None:
+    """Return how many rows the last finished run of the same job had, before this one."""
+    if of(folder).manifest.get("parent"):
+        return None
+    operation = of(folder).manifest["job"]["operation"]
+    for other in run_folder.all_runs(folder.path.parents[1]):
+        if other.path.parent != folder.path.parent or other.id >= folder.id:
             continue
-        try:
-            yield of(folder)
-        except RunError:
-            continue
+        manifest = of(other).manifest
+        summary = manifest.get("summary") or {}
+        is_whole = summary.get("exit_code") in FINISHED and not summary.get("pending")
+        if is_whole and not manifest.get("parent") and manifest["job"]["operation"] == operation:
+            return int(summary["rows"])
+    return None
+
+
+def _not_before(one: Relative) -> list[Relative]:
+    """Return the runs beside *one* that did not begin before its origin, the oldest first."""
+    found = []
+    for folder in run_folder.all_runs(one.folder.path.parents[1]):
+        if folder.id[:NAME_OF_SECOND] >= one.root[:NAME_OF_SECOND]:
+            try:
+                found.append(of(folder))
+            except RunError:
+                continue
+    return sorted(found, key=lambda relative: relative.began)
 
 
 def find(run: str, beside: RunFolder) -> Relative | None:
@@ -127,9 +155,9 @@ def arrived(one: Relative, keys: pl.DataFrame, operation: Operation) -> pl.DataF
         return _collected(keyed.join(came, on=[ROW, FILE], how="semi"), one)
 
 
-def place(files: Sequence[str]) -> pl.Expr:
-    """Return where a row (row, file) stands in a source of *files*."""
-    return results.place_of(files)
+def place(files: Sequence[str], *, file: str = FILE, row: str = ROW) -> pl.Expr:
+    """Return where a row stands in a source of *files*, from its columns *file* and *row*."""
+    return results.place_of(files, file=file, row=row)
 
 
 def _no_rows() -> list[pl.Expr]:
@@ -142,6 +170,7 @@ def _collected(frame: pl.LazyFrame, one: Relative) -> pl.DataFrame:
 
 
 __all__ = [
+    "BEGAN",
     "TAKEN_OVER",
     "Relative",
     "arrived",
@@ -153,4 +182,5 @@ __all__ = [
     "of",
     "outcomes_of",
     "place",
+    "rows_before",
 ]

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from pipeline import caution, run_folder
+from pipeline import caution, family, retry, run_folder
 from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
-from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError
+from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError, RunError
 from pipeline.events import Listener, Noticed, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
@@ -58,6 +58,8 @@ class Terms:
     """The source, where it is standard input."""
     confirmed: bool = False
     """That an operation which destroys is meant (see `caution`)."""
+    stop_after: float | None = None
+    """So many seconds after it begins, the run stops by itself; it can be resumed."""
 
 
 @contextmanager
@@ -65,28 +67,92 @@ def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
     """Make the folder of a new run: lock, spool, manifest, ledger. Bad jobs leave no folder."""
     given = terms.frame is not None or STANDARD_INPUT in job.sources
     preparation = None if given else Preparation(job)
+    with _made(job.name, terms) as folder:
+        if preparation is None:
+            job, preparation = _spooled(job, folder, terms)
+        # The ledger first: what has a manifest is a run, and can be resumed.
+        with closing(Ledger.create(folder.ledger)) as ledger:
+            manifest = _manifest(folder, job, preparation, terms)
+            folder.write_manifest(manifest | _origin(folder, preparation))
+            with _open(ledger, folder, job, terms) as journey:
+                yield journey, preparation
+
+
+@contextmanager
+def again(
+    parent: RunFolder, choice: retry.Choice, mended: Job | None, terms: Terms
+) -> Iterator[tuple[Journey, Preparation]]:
+    """Make the folder of a run that sends rows of *parent* again; a bad choice leaves none."""
+    with _made(parent.path.parent.name, terms) as folder:
+        folder.spooled.mkdir(mode=0o700)
+        path = folder.spooled / retry.CHOSEN
+        try:
+            selection = retry.select(parent, choice, mended, folder.spooled)
+            selection.spool(path)
+            job = replace(selection.job, sources=(str(path),))
+            preparation = Preparation(job)
+        except PipelineError:
+            shutil.rmtree(folder.path)
+            raise
+        with closing(Ledger.create(folder.ledger)) as ledger:
+            ledger.set_fact(journeys.ASIDE, str(selection.set_aside(folder, ledger)))
+            selection.candidates.unlink()
+            if Status.PENDING in choice.statuses:
+                _take_over(parent, folder)  # before there is a second run that may send them
+            manifest = _manifest(folder, job, preparation, terms)
+            folder.write_manifest(manifest | _lineage(selection.parent, manifest["source"]))
+            with _open(ledger, folder, job, terms) as journey:
+                yield journey, preparation
+
+
+@contextmanager
+def _made(name: str, terms: Terms) -> Iterator[RunFolder]:
+    """Make a folder for a run of the job *name*; nobody else can begin one meanwhile."""
     now = terms.clock.now()
-    with run_folder.held(terms.runs_dir / job.name, what=f"a run of {job.name}", now=now):
+    with run_folder.held(terms.runs_dir / name, what=f"a run of {name}", now=now):
         suffix = secrets.token_hex(2)
-        folder = run_folder.create(terms.runs_dir, job.name, now=now, suffix=suffix)
+        folder = run_folder.create(terms.runs_dir, name, now=now, suffix=suffix)
         with run_folder.held(folder.path, what=f"run {folder.id}", now=now):
-            if preparation is None:
-                job, preparation = _spooled(job, folder, terms)
-            # The ledger first: what has a manifest is a run, and can be resumed.
-            with closing(Ledger.create(folder.ledger)) as ledger:
-                folder.write_manifest(_manifest(folder, job, preparation, terms))
-                with _open(ledger, folder, job, terms) as journey:
-                    yield journey, preparation
+            yield folder
+
+
+def _take_over(parent: RunFolder, folder: RunFolder) -> None:
+    """Write down in *parent* who sends its pending rows: it must not do so too."""
+    with closing(Ledger.open(parent.ledger)) as ledger:
+        if ledger.totals().of(Status.PENDING):
+            ledger.set_fact(family.TAKEN_OVER, folder.id)
+
+
+def _lineage(parent: family.Relative, source: dict[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of a run whose rows are those of *parent*."""
+    first = {name: parent.manifest["source"].get(name) for name in ("files", "is_text")}
+    return {"parent": parent.folder.id, "root": parent.root, "source": source | first}
+
+
+def _origin(folder: RunFolder, preparation: Preparation) -> dict[str, Any]:
+    """Return the lineage of a run whose source are failures of another, mended by hand."""
+    runs = {run for run in preparation.source.origins if run}
+    found = family.find(runs.pop(), folder) if len(runs) == 1 else None
+    if found is None:
+        return {}
+    source = {
+        "files": list(found.files),
+        "fingerprint": preparation.source.fingerprint(),
+        "is_text": preparation.source.is_text,
+    }
+    return {"parent": found.folder.id, "root": found.root, "source": source}
 
 
 def _manifest(
     folder: RunFolder, job: Job, preparation: Preparation, terms: Terms
 ) -> dict[str, Any]:
+    now = terms.clock.now()
     return {
         "made_by": metadata.version("talon-one-pipeline"),
         "run": folder.id,
         CONFIRMED: terms.confirmed,
-        "started_at": stamp(terms.clock.now()),
+        "started_at": stamp(now),
+        family.BEGAN: now,
         "job": job.to_json(),
         "source": {
             "files": list(preparation.source.files),
@@ -102,16 +168,29 @@ def _manifest(
 def known(
     folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
 ) -> Iterator[Journey]:
-    """Open a run that exists, held by this process alone."""
-    manifest = folder.read_manifest()
-    job = change(replace(Job.from_json(manifest["job"]), first=None))
+    """Open a run that exists, held by this process alone. What *change* makes of its job stays."""
+    before = replace(Job.from_json(folder.read_manifest()["job"]), first=None)
+    job = change(before)
     now = terms.clock.now()
     with (
         run_folder.held(folder.path.parent, what=f"a run of {job.name}", now=now),
         run_folder.held(folder.path, what=f"run {folder.id}", now=now),
         _open(Ledger.open(folder.ledger), folder, job, terms) as journey,
     ):
+        if job != before:
+            folder.write_manifest(folder.read_manifest() | {"job": job.to_json()})
         yield journey
+
+
+def check_taken_over(journey: Journey) -> None:
+    """Raise RunError where another run sends the rows that this one has not sent."""
+    run = journey.ledger.fact(family.TAKEN_OVER)
+    other = family.find(run, journey.folder) if run else None
+    if other is not None:
+        raise RunError(
+            f"the rows that {journey.folder.path} has not sent are sent by run {run}",
+            hint=f"`pipeline resume {other.folder.path}` goes on with them",
+        )
 
 
 @contextmanager
@@ -124,6 +203,10 @@ def _open(ledger: Ledger, folder: RunFolder, job: Job, terms: Terms) -> Iterator
 
     try:
         journey = Journey(job=job, folder=folder, ledger=ledger, tell=tell, clock=terms.clock)
+        if terms.stop_after is not None:
+            journey.deadline = terms.clock.monotonic() + terms.stop_after
+        if job.limits.shrink_max is not None:
+            journey.rows_before = family.rows_before(folder)
         terms.started(journey)
         totals = ledger.totals()
         tell(

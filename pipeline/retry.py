@@ -246,7 +246,9 @@ class _Known:
     def doubtful(self) -> pl.DataFrame:
         """Return row and file of those that another retry has sent, with an unknown end."""
         doubt = pl.col("status") == Status.IN_DOUBT.value
-        return pl.concat([self.asked.clear(), *(own.filter(doubt) for own in self._others())])
+        return pl.concat(
+            [self.asked.clear(), *(own.filter(doubt).select(ROW, FILE) for own in self._others())]
+        )
 
     def superseded(self) -> pl.DataFrame:
         """Return row, file, key and the reason of those in whose place another row stands."""

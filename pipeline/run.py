@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline import family
 from pipeline.config.job import Job
 from pipeline.ledger import Ledger
 from pipeline.model import Status, Summary
@@ -83,6 +84,26 @@ class Run:
             return pl.DataFrame(schema=schema)
         results = pl.concat([read_part(path) for path in paths])
         return results.sort("source", "row", maintain_order=True)
+
+    @property
+    def outcomes(self) -> pl.DataFrame:
+        """What became of every row, retries of this run included; `run` says in which run.
+
+        A row that has arrived has arrived; else the last word counts. In file order.
+        """
+        runs = family.descendants(family.of(self._files))
+        frames = [
+            Run(one.folder.path).results.with_columns(
+                pl.lit(one.folder.id).alias("run"), pl.lit(number, pl.UInt32).alias("\0turn")
+            )
+            for number, one in enumerate(runs)
+        ]
+        arrived = (pl.col("status") == Status.DELIVERED.value).alias("\0arrived")
+        laid = pl.concat(frames, how="diagonal_relaxed").with_columns(arrived)
+        last = laid.sort("\0arrived", "\0turn", maintain_order=True)
+        last = last.unique(["source", "row"], keep="last", maintain_order=True)
+        place = family.place(runs[0].files, file="source", row="row")
+        return last.sort(place, maintain_order=True).drop("\0turn", "\0arrived")
 
     @property
     def failures(self) -> pl.DataFrame:

@@ -6,20 +6,41 @@ never print; the notebook's door and the command line both come in here.
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from pipeline import caution, opening
+from anyio import to_thread
+
+from pipeline import caution, family, opening
 from pipeline import journey as journeys
+from pipeline import retry as retries
 from pipeline.config.job import Job
-from pipeline.errors import JobError
+from pipeline.errors import JobError, LimitError
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
 from pipeline.model import Status
 from pipeline.opening import CONFIRMED, STANDARD_INPUT, Terms
 from pipeline.preparation import Preparation
+from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
 from pipeline.run_folder import RunFolder
 
-__all__ = ["Terms", "push", "question", "question_of", "resume", "run", "stage"]
+__all__ = [
+    "Choice",
+    "Chosen",
+    "Terms",
+    "choose",
+    "push",
+    "question",
+    "question_of",
+    "resume",
+    "retry",
+    "run",
+    "settle_doubts",
+    "stage",
+]
+EVERYTHING = Choice()
 
 
 def stage(job: Job, terms: Terms) -> Run:
@@ -68,6 +89,69 @@ async def resume(
         return await _go_on(journey, terms, preparation)
 
 
+async def retry(
+    folder: RunFolder, terms: Terms, choice: Choice = EVERYTHING, job: Job | None = None
+) -> Run:
+    """Send rows that did not arrive again, in a new run that knows the one in *folder*.
+
+    job: a mended one for the same operation; then rows that were never sent are sent too, unless
+    *choice* names others. Rows in whose place later ones stand are `superseded`. Raises JobError
+    when nothing is left to be chosen, RunError while another retry of them is not finished.
+    """
+    if job is not None:
+        choice = await _with_rest(folder, terms, choice)
+    operation = (job or Run(folder.path).job).operation
+    if operation.destructive:
+        address = terms.connection.base_url if terms.connection else ""
+        asked = caution.Question(operation=operation, rows=None, address=address)
+        caution.insist(asked, confirmed=terms.confirmed)
+    with (
+        opening.again(folder, choice, job, terms) as (journey, preparation),
+        opening.ending(journey, terms) as run,
+    ):
+        async with opening.exchanger(journey, terms) as exchanger:
+            await journeys.push(journey, exchanger, preparation)
+    return run
+
+
+def choose(folder: RunFolder, choice: Choice = EVERYTHING, job: Job | None = None) -> Chosen:
+    """Say what `retry` would send; nothing is sent, and nothing is kept."""
+    with TemporaryDirectory(prefix="pipeline-") as scratch:
+        choice = replace(choice, pending=job is not None)
+        return retries.select(folder, choice, job, Path(scratch)).told()
+
+
+async def settle_doubts(folder: RunFolder, terms: Terms) -> Run:
+    """Ask the API about rows in doubt, where it can be asked; send none."""
+    with opening.known(folder, terms) as journey, opening.ending(journey, terms) as run:
+        journeys.recover(journey)
+        async with opening.exchanger(journey, terms) as exchanger:
+            await journeys.inquire(journey, exchanger).settle()
+    return run
+
+
+async def _with_rest(folder: RunFolder, terms: Terms, choice: Choice) -> Choice:
+    """Return *choice* with the rows never sent; what is not staged of the source is staged now.
+
+    Rows that another retry has taken over are that one's.
+    """
+    with closing(Ledger.open(folder.ledger, readonly=True)) as ledger:
+        is_staged = ledger.fact(journeys.ROWS) is not None
+        is_taken = ledger.fact(family.TAKEN_OVER) is not None
+    if is_staged or is_taken:
+        return replace(choice, pending=not is_taken)
+    with opening.known(folder, terms) as journey:
+        opening.same_directory(folder, journey.job)
+        preparation = Preparation(journey.job)
+        opening.same_source(folder, preparation)
+        with opening.ending(journey, terms) as run:
+            journeys.recover(journey)
+            await to_thread.run_sync(journeys.stage, journey, preparation)
+        if journey.rows is None:
+            raise LimitError(run.ended.message, hint=run.ended.hint)
+    return replace(choice, pending=True)
+
+
 def question(job: Job, terms: Terms) -> caution.Question | None:
     """Return what to ask before *job* is run: None where it destroys nothing. Reads the source."""
     address = terms.connection.base_url if terms.connection else ""
@@ -93,6 +177,7 @@ def question_of(folder: RunFolder, terms: Terms) -> caution.Question | None:
 
 
 async def _go_on(journey: Journey, terms: Terms, preparation: Preparation | None) -> Run:
+    opening.check_taken_over(journey)
     caution.insist(question_of(journey.folder, terms), confirmed=terms.confirmed)
     if terms.confirmed:
         journey.folder.write_manifest(journey.folder.read_manifest() | {CONFIRMED: True})

@@ -111,6 +111,11 @@ class Source:
         """Whether cells are text and an empty one may mean "no value": CSV, or once was."""
         return all(reader.is_text for reader in self.readers)
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The runs whose failures they are, where they are that; "" for any other file."""
+        return tuple(getattr(reader, "origin", "") for reader in self.readers)
+
     def blocks(self) -> Iterator[Block]:
         """Read all files: the same blocks each time, with the columns in the same order.
 

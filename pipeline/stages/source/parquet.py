@@ -39,6 +39,8 @@ class ParquetFile:
     """Whether it says of each row where it stood in another source."""
     is_text: bool = False
     """Whether its cells were text once: failures of a run from CSV."""
+    origin: str = ""
+    """The run whose failures it holds."""
     block_rows: int = BLOCK_ROWS
 
     def blocks(self) -> Iterator[Block]:
@@ -83,11 +85,14 @@ def open_parquet(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ParquetFile
         metadata = source.metadata
         columns = _columns(stored.name, source.schema_arrow)
     marks = metadata.metadata or {}
+    origin = ""
     failures = columns.keys() >= set(
         FAILURE_PLACE[1:] if FAILURES_KEY.encode() in marks else FAILURE_PLACE
     )
     if failures:
         columns = {name: kind for name, kind in columns.items() if name not in FAILURE_COLUMNS}
+        mark = marks.get(FAILURES_KEY.encode(), b"").decode(errors="replace")
+        origin = mark or _origin(stored)
     all_text = all(kind == pl.String for kind in columns.values())
     return ParquetFile(
         stored=stored,
@@ -95,8 +100,18 @@ def open_parquet(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ParquetFile
         rows=metadata.num_rows,
         failures=failures,
         is_text=failures and marks.get(TEXT_KEY.encode(), b"yes" if all_text else b"no") == b"yes",
+        origin=origin,
         block_rows=block_rows,
     )
+
+
+def _origin(stored: Stored) -> str:
+    """Return the run that the first row of a file of failures names; "" where there is none."""
+    with reading(stored.name), stored.open() as file:
+        source = parquet.ParquetFile(file)
+        for batch in source.iter_batches(1, columns=["_run"]):
+            return str(batch.column(0)[0])
+    return ""
 
 
 def open_arrow(stored: Stored, *, block_rows: int = BLOCK_ROWS) -> ArrowFile:
