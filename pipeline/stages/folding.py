@@ -15,7 +15,7 @@ from pipeline.operations import Field, Operation, Place
 
 FAULT = "\0fault of the group"
 """Column of what is wrong with the group of a row; null where nothing is."""
-UNREAD = "\0unread before"
+UNREAD = "\0unread"
 KEYS_MAX = 5_000_000
 """Keys of a file that are remembered, 8 bytes each: rows of one key that are further apart than so
 many groups are not noticed, and make two requests."""
@@ -44,6 +44,13 @@ def unread_before(rows: pl.Series, broken: pl.Series) -> pl.Series:
     """Return whether a broken row stands right before each of *rows*; both numbered, ascending."""
     passed = broken.search_sorted(rows)
     return (passed != passed.shift(1, fill_value=0)).alias(UNREAD)
+
+
+def unread_beside(rows: pl.Series, broken: pl.Series) -> pl.Series:
+    """Return whether a broken row stands right before or right behind each of *rows*."""
+    before = unread_before(rows, broken)
+    last = bool(len(rows) and len(broken) and broken[-1] > rows[-1])
+    return before | before.shift(-1, fill_value=last)
 
 
 def cut_before(keys: pl.Series, rows: pl.Series, broken: pl.Series, *, rows_max: int) -> int:
@@ -85,19 +92,16 @@ class Groups:
         self._file = around.file
         self._earlier = pl.concat([earlier, keys.unique()]).tail(KEYS_MAX)
         marked = fields.with_columns(
-            heads(fields[self.operation.key]), unread_before(around.rows, around.broken)
+            heads(fields[self.operation.key]), unread_beside(around.rows, around.broken)
         )
-        fault = marked.select(_fault(self.operation, fields.columns, around, keys.is_in(earlier)))
+        fault = marked.select(_fault(self.operation, fields.columns, keys.is_in(earlier)))
         return marked.drop(UNREAD), fault.to_series()
 
 
-def _fault(
-    operation: Operation, names: Sequence[str], around: Surroundings, known: pl.Series
-) -> pl.Expr:
+def _fault(operation: Operation, names: Sequence[str], known: pl.Series) -> pl.Expr:
     """Return all that is wrong with the group of a row, in words, or null."""
     group = pl.col(HEAD).cum_sum()
-    last = len(around.rows) and len(around.broken) and around.broken[-1] > around.rows[-1]
-    unread = (pl.col(UNREAD) | pl.col(UNREAD).shift(-1).fill_null(bool(last))).any().over(group)
+    unread = pl.col(UNREAD).any().over(group)
     apart = (group.n_unique().over(operation.key) > 1) | pl.lit(known)
     reasons = [
         pl.when(apart).then(pl.lit(APART.format(key=operation.key))),
