@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.operations import OPERATIONS
 from tests.cli.shell import PATIENCE_S, ROOT, Shell
 
 
@@ -37,6 +38,18 @@ def test_the_demo_in_json_is_one_object(shell: Shell) -> None:
     values = json.loads(done.stdout)
     assert values["exit_code"] == 0
     assert [run["exit_code"] for run in values["runs"]] == [0, 0, 0, 1]
+
+
+@pytest.mark.slow
+def test_the_demo_of_all_runs_every_job_file_what_destroys_last(shell: Shell) -> None:
+    done = shell("demo", "--all", "--json")
+    runs = json.loads(done.stdout)["runs"]
+    assert done.exit_code == 0, done.output
+    assert len(runs) == len(list((ROOT / "config").glob("*.toml")))
+    assert {run["operation"] for run in runs} == {operation.name for operation in OPERATIONS}
+    assert all(run["rows"] == run["delivered"] + run["rejected"] for run in runs)
+    destroying = [operation.name for operation in OPERATIONS if operation.destructive]
+    assert {run["operation"] for run in runs[-len(destroying) :]} == set(destroying)
 
 
 def test_without_the_repository_the_demo_says_what_it_needs(tmp_path: Path) -> None:
