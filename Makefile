@@ -31,8 +31,8 @@ check: $(VENV)/dev.stamp ## ruff, types, import contracts, spelling, house rules
 faults: $(VENV)/dev.stamp ## the slow tests: kill -9, long scenarios
 	$(BIN)/pytest -m slow
 
-bench: $(VENV)/dev.stamp ## measure; prints ratios, asserts no speed
-	$(BIN)/pytest -m bench -s
+bench: $(VENV)/bench.stamp ## measure; prints ratios, asserts no speed (ARGS=--quick: does it run?)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 all: check test faults ## check, test and faults
 
@@ -47,6 +47,10 @@ $(BIN)/pip:
 $(VENV)/runtime.stamp: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	touch $@
+
+$(VENV)/bench.stamp: pyproject.toml | $(BIN)/pip
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	touch $(VENV)/runtime.stamp $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'

@@ -21,9 +21,10 @@ from pipeline.run_folder import RunFolder
 from pipeline.stages import encoding
 from pipeline.stages.delivery import Draft, LaneKeys, drafts, lane_keys
 
-AHEAD_ROWS = 200_000
+AHEAD_ROWS = 1_000_000
 """Rows staged and not yet taken up by the delivery, at most: a run that stops early should not
-have staged a hundred million rows first."""
+have staged a hundred million rows first; one that is killed late should have little left to stage,
+since a resume goes through the source again."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
 PARTS_KEPT = 3
