@@ -16,17 +16,21 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import end, go_on
-from pipeline.errors import PipelineError
+from pipeline.cli.running import end, go_on, typed
+from pipeline.errors import JobError, PipelineError
+from pipeline.model import Status
 
 if TYPE_CHECKING:
     from pipeline.config.job import Job
+    from pipeline.model import Summary
+    from pipeline.run import Run
     from pipeline.run_folder import RunFolder
 
 RUNS = """\b
 Examples:
   pipeline runs
   pipeline runs --runs-dir /var/lib/loads --json
+  pipeline runs --purge-row 00042 --purge-row 00043
 """
 STATUS = """\b
 Examples:
@@ -48,24 +52,73 @@ STATES = {
     "interrupted": "interrupted, can be resumed",
     "unreadable": "unreadable",
 }
-HEAD = ("run", "operation", "started", "rows", "delivered", "not delivered", "pending", "state")
+RARE = ("unchanged", "superseded")
+"""Statuses that most runs have none of."""
 
 
 @click.command(epilog=RUNS)
+@click.option(
+    "--purge-row",
+    "people",
+    multiple=True,
+    metavar="KEY",
+    help="Empty the rows of this integration id in every run. Repeatable.",
+)
 @options.RUNS_DIR
+@options.YES
 @options.output
-def runs(*, runs_dir: Path | None, console: Console) -> None:
-    """List all runs, the newest first."""
+@click.pass_context
+def runs(
+    ctx: click.Context,
+    /,
+    *,
+    people: tuple[str, ...],
+    runs_dir: Path | None,
+    yes: bool,
+    console: Console,
+) -> None:
+    """List all runs, the newest first.
+
+    With --purge-row, take people out of them instead: what an erasure leaves behind on this disk.
+    A row of theirs stays, with its numbers and its status and nothing else. Asks first. Exit code
+    1 when a run was left as it is: it is in use, or has rows still to be sent.
+    """
     from pipeline import run_folder
     from pipeline.config.job import runs_dir as place
 
     where = place(runs_dir, os.environ)
+    if people:
+        ctx.exit(_purge(where, people, console, yes=yes))
     found = [_facts(folder) for folder in run_folder.all_runs(where)]
     console.give({"runs_dir": str(where), "runs": found})
     if found:
-        console.say(tables.table(HEAD, [_line(facts) for facts in found]))
+        console.say(tables.table(*_listed(found)))
     else:
         console.say(f"no runs in {where}")
+
+
+def _purge(where: Path, people: tuple[str, ...], console: Console, *, yes: bool) -> int:
+    """Take *people* out of all runs below *where*; return the exit code."""
+    from pipeline import purge
+    from pipeline.clock import SystemClock
+
+    question = (
+        f"All that the runs in {where} hold of {len(people):,} integration id(s) will be emptied: "
+        "sources that were kept, rows, results. Nothing here can bring it back"
+    )
+    if not (yes or typed(question, "purge")):
+        raise JobError(f"{question}, and nobody has confirmed it", hint="confirm it with --yes")
+    report = purge.purge(where, people, now=SystemClock().now())
+    code = 1 if report.left else 0
+    runs = [{"folder": str(run.folder), "rows": run.rows, "left": run.left} for run in report.runs]
+    console.give({"runs_dir": str(where), "rows": report.rows, "runs": runs, "exit_code": code})
+    touched = [(f"{run.rows:,}", str(run.folder)) for run in report.runs if run.rows]
+    if touched:
+        console.say(f"{tables.table(('rows', 'emptied in'), touched)}\n")
+    console.say(f"{report.rows:,} row(s) emptied, in {len(touched):,} of {len(runs):,} run(s)")
+    for run in report.left:
+        console.warn(f"left as it is: {run.folder}: {run.left}")
+    return code
 
 
 @click.command(epilog=STATUS)
@@ -95,7 +148,7 @@ def status(*, folder: RunFolder, console: Console) -> None:
     console.say(tables.facts([("state", STATES[state]), ("held by", holder)]))
     if not holder:
         console.say(tables.facts([("exit code", str(ended.exit_code)), ("because", ended.message)]))
-        console.say(tables.facts([("next", ended.hint)]))
+        console.say(tables.facts([("next", ended.hint), *_doubts(run, ended)]))
     why = tables.reasons(run)
     if why:
         console.say(f"\n{why}")
@@ -159,14 +212,22 @@ def _facts(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _line(facts: dict[str, Any]) -> tuple[str, ...]:
+def _listed(found: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return the head of the list and its lines; what is rare has a column only where it is."""
+    rare = [name for name in RARE if any(facts.get(name) for facts in found)]
+    counts = ["rows", "delivered", *rare, "not_delivered", "pending"]
+    head = ["run", "operation", "started", *counts, "state"]
+    return [name.replace("_", " ") for name in head], [_line(facts, counts) for facts in found]
+
+
+def _line(facts: dict[str, Any], counts: list[str]) -> tuple[str, ...]:
     if facts["state"] == "unreadable":
-        return (facts["run"], "", "", "", "", "", "", facts["message"])
-    counts = [f"{facts[name]:,}" for name in ("rows", "delivered", "not_delivered", "pending")]
+        return (facts["run"], *("" for _ in ("operation", "started", *counts)), facts["message"])
     state = STATES[facts["state"]]
     if facts["state"] != "running":
         state += f" (exit {facts['exit_code']})"
-    return (facts["run"], facts["operation"], facts["started_at"] or "", *counts, state)
+    numbers = (f"{facts[name]:,}" for name in counts)
+    return (facts["run"], facts["operation"], facts["started_at"] or "", *numbers, state)
 
 
 def _state(facts: dict[str, Any], holder: str) -> str:
@@ -190,6 +251,28 @@ def _holder(folder: RunFolder) -> str:
     except OSError:
         pass
     return ""
+
+
+def _doubts(run: Run, ended: Summary) -> list[tuple[str, str]]:
+    """Return what a person can do about rows in doubt, a line each; none where there are none."""
+    from pipeline.operations import Repeat
+
+    rows = ended.totals.of(Status.IN_DOUBT)
+    if not rows:
+        return []
+    operation = run.job.operation
+    if operation.evidence is not None:
+        first = f"`pipeline resume {run.folder}` asks the API about them once more"
+    elif operation.repeat is Repeat.KEYED:
+        first = f"`pipeline resume {run.folder}` repeats them under their keys, for 23 hours"
+    else:
+        first = f"look them up in the account: the API cannot be asked about {operation.name}"
+    again = f"`pipeline retry {run.folder} --where in_doubt --in-doubt` sends them once more"
+    return [
+        ("in doubt", f"{rows:,} row(s) were sent, and it is not known whether they arrived"),
+        ("", first),
+        ("", f"{again}: they may then be there twice"),
+    ]
 
 
 def _paths(folder: RunFolder) -> list[tuple[str, str]]:

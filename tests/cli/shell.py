@@ -1,8 +1,11 @@
 """Names for what the fixtures of this room give: the command line here, or as its own process."""
 
+import os
+import pty
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -48,3 +51,22 @@ def examples(text: str) -> Iterator[list[str]]:
     for line in text.splitlines():
         if found := re.search(r"^ +(?:.*\| )?pipeline (.*?)(?: {3,}.*| > .*)?$", line):
             yield shlex.split(found[1])
+
+
+def at_a_terminal(words: str, environment: dict[str, str], *arguments: object) -> tuple[int, str]:
+    """Type *words* at a terminal where the command line runs; return its code and what it shows."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **streams) as child:
+        os.close(theirs)
+        os.write(ours, f"{words}\n".encode())
+        shown = b""
+        try:
+            while some := os.read(ours, 65536):
+                shown += some
+        except OSError:  # the other side is closed: the child has ended
+            pass
+        finally:
+            os.close(ours)
+        return child.wait(PATIENCE_S), shown.decode()

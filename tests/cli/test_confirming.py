@@ -1,16 +1,12 @@
 """What cannot be brought back is asked about: by a terminal, else with --yes, else not done."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox.embedded import Embedded
-from tests.cli.shell import PATIENCE_S, ROOT, Shell
+from tests.cli.shell import Shell, at_a_terminal
 
 TO_ERASE = ("--to", "erasures")
 
@@ -21,25 +17,6 @@ def leavers(tmp_path: Path) -> Path:
     path = tmp_path / "leavers.csv"
     path.write_text("integrationId\n00001\n00002\n")
     return path
-
-
-def at_a_terminal(words: str, environment: dict[str, str], *arguments: object) -> tuple[int, str]:
-    """Type *words* at a terminal where the command line runs; return its code and what it shows."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pipeline", *map(str, arguments)]
-    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, **streams) as child:
-        os.close(theirs)
-        os.write(ours, f"{words}\n".encode())
-        shown = b""
-        try:
-            while some := os.read(ours, 65536):
-                shown += some
-        except OSError:  # the other side is closed: the child has ended
-            pass
-        finally:
-            os.close(ours)
-        return child.wait(PATIENCE_S), shown.decode()
 
 
 def test_without_a_terminal_nothing_is_erased_and_no_run_begins(

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import run_folder
 from pipeline.cli.options import ALLOWED
-from pipeline.cli.runs import _changed
+from pipeline.cli.runs import _changed, _listed
 from pipeline.cli.runs import resume as command
 from pipeline.config.toml import Overrides, job_from
 from tests.cli.shell import ROOT, Shell
@@ -124,3 +124,30 @@ def test_a_resume_that_tolerates_more_ends_well(shell: Shell, mixed: Path) -> No
     assert shell("stage", mixed, "--to", "profiles").exit_code == 0
     tolerant = shell("resume", "last", "--tolerate", "40%", "--json")
     assert tolerant.exit_code == json.loads(tolerant.stdout)["exit_code"] == 0
+
+
+def test_rare_statuses_have_a_column_where_there_are_any() -> None:
+    counts = {"delivered": 7, "not_delivered": 1, "pending": 0, "exit_code": 1}
+    facts = {"run": "a", "operation": "profiles", "started_at": "now", "state": "finished"}
+    usual = facts | counts | {"rows": 8}
+    rare = facts | counts | {"rows": 11, "superseded": 3}
+    head, (line,) = _listed([usual])
+    assert "superseded" not in head
+    assert len(line) == len(head)
+    head, lines = _listed([rare, usual | {"superseded": 0}])
+    assert [line[head.index("superseded")] for line in lines] == ["3", "0"]
+    unreadable = {"run": "b", "state": "unreadable", "message": "why"}
+    head, (_, line) = _listed([rare, unreadable])
+    assert (len(line), line[-1]) == (len(head), "why")
+
+
+def test_status_says_what_can_be_done_about_rows_in_doubt(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "friends.csv"
+    path.write_text("campaignId,advocateProfileIntegrationId\n1,a\n1,b\n")
+    words = ("--to", "referrals-one-by-one", "--sandbox", "--concurrency", "1")
+    done = shell("run", path, *words, "--fault", "cut-after:50% times=1", "--json")
+    assert json.loads(done.stdout)["in_doubt"] == 1, done.output
+    shown = shell("status", "last").stdout
+    assert "1 row(s) were sent" in shown
+    assert "asks the API about" in shown
+    assert "--where in_doubt --in-doubt` sends" in shown
