@@ -1,0 +1,62 @@
+"""What is told or asked before rows are sent, in words."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from pipeline import caution
+from pipeline.config.job import Job
+from pipeline.errors import JobError
+from pipeline.model import Status, Totals
+from pipeline.operations import OPERATIONS, Operation, find
+
+
+def operation(name: str) -> Operation:
+    found = find(name)
+    assert found is not None
+    return found
+
+
+def test_the_slow_names_the_fast_and_the_old_names_the_new() -> None:
+    told = {o.name: caution.notices(o) for o in OPERATIONS if caution.notices(o)}
+    assert {name: len(texts) for name, texts in told.items()} == {
+        "referrals-one-by-one": 1,
+        "profiles-one-by-one": 1,
+        "events-v1": 1,
+        "profiles-v1": 2,
+        "sessions-v1": 1,
+    }
+    assert "referrals does the same with 1,000" in told["referrals-one-by-one"][0]
+    assert "events has come in its place" in told["events-v1"][0]
+
+
+def test_what_destroys_is_asked_with_count_and_address() -> None:
+    question = caution.Question(
+        operation=operation("erasures"), rows=1234, address="https://a.talon.one"
+    )
+    assert "1,234 row(s), at https://a.talon.one" in str(question)
+    assert "an unknown number of rows, at the API" in str(replace(question, rows=None, address=""))
+    with pytest.raises(JobError, match="nothing was done"):
+        caution.insist(question, confirmed=False)
+    caution.insist(question, confirmed=True)
+    caution.insist(None, confirmed=False)
+
+
+def test_rows_are_counted_where_they_are(tmp_path: object) -> None:
+    path = f"{tmp_path}/ids.csv"
+    pl.DataFrame({"integrationId": ["a", "b"]}).write_csv(path)
+    job = Job(name="x", operation=operation("erasures"), sources=(path,))
+    assert caution.rows_of(job, None) == 2
+    assert caution.rows_of(job, pl.DataFrame({"a": [1, 2, 3]})) == 3
+
+
+def test_the_fill_is_told_where_rows_are_gathered() -> None:
+    by_status = {Status.REJECTED: 100, Status.PENDING: 1900}
+    totals = Totals(rows=2000, by_status=by_status, batches=2)
+    assert caution.fill(operation("referrals"), totals) == (
+        "1,900 rows in 2 request(s) of up to 1,000: filled to 95.0%"
+    )
+    assert caution.fill(operation("profiles"), totals) == ""
+    assert caution.fill(operation("sessions"), totals) == ""
+    assert caution.fill(operation("referrals"), Totals()) == ""
