@@ -73,18 +73,21 @@ def settle(
     if unknown:
         return Open(words=f"the API did not say what belongs to {_of(unknown, shown)}")
     near = {key: candidates(evidence, sent, found or (), claimed) for key, found in shown.items()}
-    matches = {key: [one for one in found if _agrees(evidence, sent, one)]
-               for key, found in near.items()}  # fmt: skip
+    matches = {
+        key: [one for one in found if _agrees(evidence, sent, one)] for key, found in near.items()
+    }
     if not any(near.values()):
         if now - max(sent.since, sent.until) < QUIET_S:
             return Open(words=f"nothing is there, {QUIET_S:.0f} s after it was sent it will count")
         return Absent()
     batches = _batches_of_all(evidence, matches)
-    if len(batches) == 1:
-        (batch,) = batches
-        matches = {key: [one for one in found if one.get(evidence.batch) == batch]
-                   for key, found in matches.items()}  # fmt: skip
-    if all(len(found) == 1 for found in matches.values()) and len(batches) <= 1:
+    if batches is not None and len(batches) == 1:
+        matches = {
+            key: [one for one in found if one.get(evidence.batch) in batches]
+            for key, found in matches.items()
+        }
+    are_of_one = batches is None or len(batches) == 1
+    if are_of_one and all(len(found) == 1 for found in matches.values()):
         return Applied(by_key={key: found[0] for key, found in matches.items()})
     return Open(words=_words(evidence, near, matches))
 
@@ -103,12 +106,12 @@ def candidates(
     ]
 
 
-def _batches_of_all(evidence: Evidence, matches: Mapping[str, Sequence[Found]]) -> set[object]:
-    """Return the batches that have a match for every key; none where the API does not name any."""
+def _batches_of_all(
+    evidence: Evidence, matches: Mapping[str, Sequence[Found]]
+) -> set[object] | None:
+    """Return the batches that have a match for every key; None where the API names none at all."""
     named = [{one.get(evidence.batch) for one in found} - {None, ""} for found in matches.values()]
-    if not any(named):
-        return set()
-    return set.intersection(*named)
+    return set.intersection(*named) if any(named) else None
 
 
 def _in_time(created: object, sent: Sent) -> bool:
