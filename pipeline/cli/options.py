@@ -10,6 +10,7 @@ Only reads what was typed; what it means is for `config` to say.
 """
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -26,18 +27,26 @@ from pipeline.sandbox.likeness import Likeness
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
 
+UNITS = {"h": 3600, "m": 60, "s": 1}
 BLANKS = {"\\t": "\t", "tab": "\t"}
 """What a shell cannot type easily, by what people type instead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """How to reach the API: an address (else the environment's), or a sandbox like *account*."""
+    """How to reach the API: an address (else the environment's), or a sandbox like *account*.
+
+    And what is said of this delivery alone, so that it is no part of the job.
+    """
 
     base_url: str | None = None
     insecure: bool = False
     account: Likeness | None = None
     """What the sandbox is like; None: not a sandbox."""
+    yes: bool = False
+    """That what destroys is meant."""
+    stop_after: float | None = None
+    """Seconds until the run stops by itself."""
 
 
 def _noted(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -64,6 +73,19 @@ def _blank(ctx: click.Context, param: click.Parameter, value: str | None) -> str
     return None if value is None else BLANKS.get(value, value)
 
 
+def _seconds(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read 2h, 90m, 30s, or several of them: 1h30m."""
+    del ctx, param
+    if value is None:
+        return None
+    if not re.fullmatch(r"(\d{1,6}h)?(\d{1,6}m)?(\d{1,6}s)?", value) or not value:
+        raise click.BadParameter(f'"{value}" is no time such as 2h, 90m, 30s')
+    seconds = sum(int(n) * UNITS[unit] for n, unit in re.findall(r"(\d+)([hms])", value))
+    if not seconds:
+        raise click.BadParameter("no time at all")
+    return float(seconds)
+
+
 def _allowance(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
     """Read a number of rows, or a share of them."""
     del ctx, param
@@ -76,6 +98,12 @@ def _allowance(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 YES = click.option("--yes", is_flag=True, help="What destroys is meant: do not ask.")
+STOP_AFTER = click.option(
+    "--stop-after",
+    metavar="TIME",
+    callback=_seconds,
+    help="2h, 90m, 30s: stop tidily then (exit 3); `pipeline resume` goes on.",
+)
 AMOUNT = "N|N%"
 ALLOWED = {
     "max_rejected": "More bad rows than that stop the run.",
@@ -148,6 +176,8 @@ WAY = (
         help='What goes wrong in the sandbox: "429:5%". Repeatable.',
     ),
     LIKE,
+    YES,
+    STOP_AFTER,
 )
 OUTPUT = (
     click.option(
@@ -257,7 +287,7 @@ def way(command: Command) -> Command:
         sandbox: bool,
         faults: Sequence[str],
         like: Path | None,
-        **given: object,
+        **given: Any,  # noqa: ANN401 - two more of `Way`, and what is the command's
     ) -> object:
         for name, said in (("--fault", faults), ("--like", like)):
             if said and not sandbox:
@@ -265,7 +295,9 @@ def way(command: Command) -> Command:
         if base_url and sandbox:
             raise click.UsageError("--base-url and --sandbox are two ways: choose one")
         account = _likeness(like, faults) if sandbox else None
-        return command(way=Way(base_url=base_url, insecure=insecure, account=account), **given)
+        beside = {name: given.pop(name) for name in ("yes", "stop_after")}
+        chosen = Way(base_url=base_url, insecure=insecure, account=account, **beside)
+        return command(way=chosen, **given)
 
     return _with(with_way, *WAY)
 

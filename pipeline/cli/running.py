@@ -70,26 +70,35 @@ def _to(sandbox: Embedded) -> api.Way:
     return api.Way(base_url=sandbox.base_url, environ=environ)
 
 
-def go_on(
+def carried(
+    way: Way,
+    console: Console,
+    terms: Terms,
+    question: Callable[[Terms], Question | None],
+    verb: Callable[[Terms], Awaitable[Run]],
+) -> Run:
+    """Carry out *verb* on *terms*, by *way*, watched; what *question* asks is asked before."""
+    from pipeline import api
+
+    with reached(way) as connection:
+        terms = replace(terms, connection=connection, stop_after=way.stop_after)
+        terms = replace(terms, confirmed=meant(question(terms), yes=way.yes))
+        with watched(console) as given:
+            return api.blocking(partial(verb, replace(terms, **given)))
+
+
+def gone_on(
     folder: RunFolder,
     way: Way,
     console: Console,
     verb: Callable[[RunFolder, Terms], Awaitable[Run]],
-    *,
-    yes: bool,
-    **more: Any,  # noqa: ANN401 - other fields of Terms
 ) -> Run:
-    """Let *verb* go on with the run in *folder*; return it when it has ended.
+    """Let *verb* go on with the run in *folder*; return it when it has ended."""
+    from pipeline import verbs
 
-    What destroys is asked about first; yes: it has been said already.
-    """
-    from pipeline import api, verbs
-
-    with reached(way) as connection:
-        terms = verbs.Terms(runs_dir=folder.path.parents[1], connection=connection, **more)
-        terms = replace(terms, confirmed=meant(verbs.question_of(folder, terms), yes=yes))
-        with watched(console) as given:
-            return api.blocking(partial(verb, folder, replace(terms, **given)))
+    terms = verbs.Terms(runs_dir=folder.path.parents[1])
+    question = partial(verbs.question_of, folder)
+    return carried(way, console, terms, question, partial(verb, folder))
 
 
 def meant(question: Question | None, *, yes: bool) -> bool:
@@ -111,12 +120,14 @@ def typed(question: str, word: str) -> bool:
     return True
 
 
-def end(ctx: click.Context, run: Run, console: Console) -> NoReturn:
-    """Show what *run* came to and leave with its exit code."""
+def end(ctx: click.Context, run: Run, console: Console, way: Way | None = None) -> NoReturn:
+    """Show what *run* came to and leave with its exit code; of a rehearsal, what it foretells."""
     ended = run.ended
     console.give(ended.to_json())
     if ended.exit_code or not console.quiet:
         show(run, ended, console)
+        if way is not None and way.account is not None and way.account.faults:
+            console.say(f"\n{tables.foretold(ended)}")
     ctx.exit(ended.exit_code)
 
 

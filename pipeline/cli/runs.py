@@ -16,11 +16,12 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import end, go_on, typed
+from pipeline.cli.running import end, gone_on, typed
 from pipeline.errors import JobError, PipelineError
 from pipeline.model import Status
 
 if TYPE_CHECKING:
+    from pipeline.cli.options import Way
     from pipeline.config.job import Job
     from pipeline.model import Summary
     from pipeline.run import Run
@@ -159,17 +160,10 @@ def status(*, folder: RunFolder, console: Console) -> None:
 @options.folder
 @options.changes
 @options.way
-@options.YES
 @options.output
 @click.pass_context
 def resume(
-    ctx: click.Context,
-    /,
-    *,
-    folder: RunFolder,
-    changes: dict[str, Any],
-    console: Console,
-    **reaching: Any,  # noqa: ANN401 - way and yes, for `go_on`
+    ctx: click.Context, *, folder: RunFolder, changes: dict[str, Any], way: Way, console: Console
 ) -> None:
     """Go on with an interrupted run, wherever it stopped.
 
@@ -179,7 +173,7 @@ def resume(
     from pipeline import verbs
 
     verb = partial(verbs.resume, change=partial(_changed, changes=changes))
-    end(ctx, go_on(folder, console=console, verb=verb, **reaching), console)
+    end(ctx, gone_on(folder, way, console, verb), console, way)
 
 
 def _changed(job: Job, changes: dict[str, Any]) -> Job:

@@ -6,7 +6,6 @@ Each command calls the verb of its name and shows what it returns.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import STANDARD_INPUT, end, go_on, meant, reached, watched
+from pipeline.cli.running import STANDARD_INPUT, carried, end, gone_on, watched
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ Examples:
   pipeline run config/profiles.toml --sandbox
   pipeline run customers.csv --to profiles --map integrationId=customer_id
   pipeline run config/profiles.toml --first 100      a canary: then look, then resume
+  pipeline run config/profiles.toml --stop-after 2h
+  pipeline run config/profiles.toml --sandbox --like account.toml      a rehearsal
   zcat customers.csv.gz | pipeline run - --to profiles --map integrationId=customer_id
 """
 
@@ -147,10 +148,9 @@ def stage(ctx: click.Context, *, job: Job, console: Console) -> None:
 @options.job
 @options.sending
 @options.way
-@options.YES
 @options.output
 @click.pass_context
-def run(ctx: click.Context, *, job: Job, way: Way, yes: bool, console: Console) -> None:
+def run(ctx: click.Context, *, job: Job, way: Way, console: Console) -> None:
     """Read, check, stage and deliver: all at once.
 
     Every row has a result in the end, in the run folder that the summary names.
@@ -160,28 +160,23 @@ def run(ctx: click.Context, *, job: Job, way: Way, yes: bool, console: Console) 
     """
     from pipeline import api, verbs
 
-    with reached(way) as connection:
-        terms = api.terms(job, connection=connection)
-        terms = replace(terms, confirmed=meant(verbs.question(job, terms), yes=yes))
-        with watched(console) as given:
-            done = api.blocking(partial(verbs.run, job, replace(terms, **given)))
-    end(ctx, done, console)
+    question, verb = partial(verbs.question, job), partial(verbs.run, job)
+    end(ctx, carried(way, console, api.terms(job), question, verb), console, way)
 
 
 @click.command(epilog=PUSH)
 @options.folder
 @options.way
-@options.YES
 @options.output
 @click.pass_context
-def push(ctx: click.Context, *, folder: RunFolder, way: Way, yes: bool, console: Console) -> None:
+def push(ctx: click.Context, *, folder: RunFolder, way: Way, console: Console) -> None:
     """Deliver what is staged in RUN.
 
     RUN is a run folder, the id of a run or its beginning, or `last`.
     """
     from pipeline import verbs
 
-    end(ctx, go_on(folder, way, console, verbs.push, yes=yes), console)
+    end(ctx, gone_on(folder, way, console, verbs.push), console, way)
 
 
 def _check_rereadable(job: Job) -> None:

@@ -19,6 +19,7 @@ REASON_LENGTH_MAX = 150
 BEFORE_SENDING = "rejected before sending"
 """What results say of a rejected row before they say why."""
 GAP = "  "
+MINUTES_FROM_S, HOURS_FROM_S = 120, 7200
 BAD = (Status.REJECTED, Status.REFUSED, Status.FAILED, Status.IN_DOUBT)
 
 
@@ -51,6 +52,30 @@ def summary(ended: Summary) -> str:
         ("folder", ended.folder),
     ]
     return f"{ended.operation}: run {ended.run}\n{facts(found)}"
+
+
+def foretold(ended: Summary) -> str:
+    """Return what the real run would take, by what a rehearsal on a sandbox took; an estimate."""
+    totals, settled = ended.totals, ended.totals.rows - ended.totals.of(Status.PENDING)
+    attempts = totals.requests + totals.retries
+    if not (settled and attempts and ended.seconds):
+        return "Nothing was settled, so nothing can be said of how long the real run would take."
+    whole = totals.rows / settled
+    return (
+        f"A rehearsal: on an account that answers like this sandbox, {totals.rows:,} rows would "
+        f"take\nabout {duration(ended.seconds * whole)} and {attempts * whole:,.0f} requests "
+        f"({attempts / ended.seconds:,.1f} a second). An estimate from what was\nmeasured here, "
+        f"of {settled:,} rows in {ended.seconds:,.1f} s; the real API may be faster or slower."
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return *seconds* in the unit that one would say: 8 s, 12 min, 3.5 h."""
+    if seconds < MINUTES_FROM_S:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < HOURS_FROM_S:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:,.1f} h"
 
 
 def comparison(ended: Mapping[str, Summary]) -> str:

@@ -24,7 +24,7 @@ def test_without_a_terminal_nothing_is_erased_and_no_run_begins(
 ) -> None:
     refused = shell("run", leavers, *TO_ERASE)
     assert refused.exit_code == 2
-    assert f"2 rows, at {sandbox.base_url}" in refused.stderr
+    assert f"2 row(s), at {sandbox.base_url}" in refused.stderr
     assert "--yes" in refused.stderr
     assert not list(Path(environment["PIPELINE_RUNS_DIR"]).rglob("run.json"))
 
@@ -53,7 +53,7 @@ def test_a_terminal_shows_what_it_will_do_and_takes_the_word(
     code, shown = at_a_terminal("erasures", environment, "run", leavers, *TO_ERASE)
     assert code == 0, shown
     assert "erasures will erase all data" in shown
-    assert f"2 rows, at {sandbox.base_url}" in shown
+    assert f"2 row(s), at {sandbox.base_url}" in shown
     assert "delivered    2" in shown
 
 
