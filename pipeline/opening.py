@@ -21,14 +21,15 @@ from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
+from pipeline.ending import summarise
 from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError, RunError
 from pipeline.events import Listener, Noticed, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
 from pipeline.log import Log
-from pipeline.model import Status, Summary, Totals
+from pipeline.model import Status
 from pipeline.preparation import Preparation
-from pipeline.run import GOOD, Run
+from pipeline.run import Run
 from pipeline.run_folder import RunFolder
 from pipeline.stages.source import spool_frame, spool_stream
 from pipeline.transport.client import Client
@@ -327,35 +328,3 @@ def _first(group: BaseExceptionGroup[PipelineError]) -> PipelineError:
     if not isinstance(error, PipelineError):
         raise error
     return error
-
-
-def summarise(journey: Journey, stopped: PipelineError | None, seconds: float) -> Summary:
-    """Return what the run has come to, with the exit code of DESIGN §10."""
-    totals = journey.ledger.totals()
-    code, message, hint = _verdict(journey.job, totals)
-    if stopped is not None:
-        code, message = stopped.exit_code, str(stopped)
-        hint = stopped.hint.replace(" RUN", f" {journey.folder.path}")
-    return Summary(
-        run=journey.folder.id,
-        folder=str(journey.folder.path),
-        operation=journey.job.operation.name,
-        totals=totals,
-        seconds=seconds,
-        exit_code=code,
-        message=message,
-        hint=hint,
-    )
-
-
-def _verdict(job: Job, totals: Totals) -> tuple[int, str, str]:
-    """Return exit code, message and hint of a run that went to its end."""
-    if totals.of(Status.PENDING):
-        return 0, "", ""
-    bad = totals.rows - sum(totals.of(status) for status in GOOD)
-    if not bad:
-        return 0, "", ""
-    words = f"{bad:,} of {totals.rows:,} rows did not arrive"
-    if job.limits.tolerate is not None and job.limits.tolerate.allows(bad, totals.rows):
-        return 0, f"{words}; the job tolerates {job.limits.tolerate}", ""
-    return 1, words, "failures.parquet has them with their reasons"
