@@ -22,6 +22,7 @@ ROOMS = {
     "push": "stages",
     "run": "stages",
     "resume": "runs",
+    "retry": "retry",
     "runs": "runs",
     "status": "runs",
     "operations": "operations",

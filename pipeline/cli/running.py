@@ -102,8 +102,15 @@ def gone_on(
 
 
 def meant(question: Question | None, *, yes: bool) -> bool:
-    """Return whether it is confirmed what *question* asks: by --yes, or typed on a terminal."""
-    return yes or (question is not None and typed(str(question), question.operation.name))
+    """Return whether something is confirmed: by --yes, or typed at a terminal.
+
+    Raises JobError where there is a *question*, and no answer.
+    """
+    from pipeline import caution
+
+    said = yes or (question is not None and typed(str(question), question.operation.name))
+    caution.insist(question, confirmed=said)
+    return said
 
 
 def typed(question: str, word: str) -> bool:
