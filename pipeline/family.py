@@ -4,7 +4,9 @@ Says which rows others have taken care of, by looking up only the keys that are 
 run folders; never writes, never decides what is done about it.
 """
 
-from collections.abc import Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -87,31 +89,52 @@ def later_runs(one: Relative) -> list[Relative]:
 
 
 def rows_before(folder: RunFolder) -> int | None:
-    """Return how many rows the last finished run of the same job had, before this one."""
-    if of(folder).manifest.get("parent"):
+    """Return how many rows the last finished run of the same job had, before this one.
+
+    None where there is none, and for a run that has the rows of another.
+    """
+    one = of(folder)
+    if one.manifest.get("parent"):
         return None
-    operation = of(folder).manifest["job"]["operation"]
-    for other in run_folder.all_runs(folder.path.parents[1]):
-        if other.path.parent != folder.path.parent or other.id >= folder.id:
-            continue
-        manifest = of(other).manifest
-        summary = manifest.get("summary") or {}
-        is_whole = summary.get("exit_code") in FINISHED and not summary.get("pending")
-        if is_whole and not manifest.get("parent") and manifest["job"]["operation"] == operation:
-            return int(summary["rows"])
+    beside = run_folder.all_runs(folder.path.parents[1])
+    runs = [run for run in beside if run.path.parent == folder.path.parent]
+    for _, same_second in itertools.groupby(runs, key=lambda run: run.id[:NAME_OF_SECOND]):
+        whole = [other for other in _readable(same_second) if _is_measure(other, one)]
+        if whole:
+            last = max(whole, key=lambda other: other.began)
+            return int(last.manifest["summary"]["rows"])
     return None
+
+
+def _is_measure(other: Relative, one: Relative) -> bool:
+    """Say whether *other* went to its end before *one* began, with a source of its own."""
+    summary = other.manifest.get("summary") or {}
+    return (
+        other.began < one.began
+        and not other.manifest.get("parent")
+        and other.manifest["job"]["operation"] == one.manifest["job"]["operation"]
+        and summary.get("exit_code") in FINISHED
+        and not summary.get("pending")
+    )
 
 
 def _not_before(one: Relative) -> list[Relative]:
     """Return the runs beside *one* that did not begin before its origin, the oldest first."""
-    found = []
-    for folder in run_folder.all_runs(one.folder.path.parents[1]):
-        if folder.id[:NAME_OF_SECOND] >= one.root[:NAME_OF_SECOND]:
-            try:
-                found.append(of(folder))
-            except RunError:
-                continue
+    found = _readable(
+        folder
+        for folder in run_folder.all_runs(one.folder.path.parents[1])
+        if folder.id[:NAME_OF_SECOND] >= one.root[:NAME_OF_SECOND]
+    )
     return sorted(found, key=lambda relative: relative.began)
+
+
+def _readable(folders: Iterable[RunFolder]) -> list[Relative]:
+    """Return the runs in *folders*, but for those that cannot be read."""
+    found = []
+    for folder in folders:
+        with contextlib.suppress(RunError):
+            found.append(of(folder))
+    return found
 
 
 def find(run: str, beside: RunFolder) -> Relative | None:
