@@ -149,7 +149,7 @@ def status(*, folder: RunFolder, console: Console) -> None:
     console.say(tables.facts([("state", STATES[state]), ("held by", holder)]))
     if not holder:
         console.say(tables.facts([("exit code", str(ended.exit_code)), ("because", ended.message)]))
-        console.say(tables.facts([("next", ended.hint), *_doubts(run, ended)]))
+        console.say(tables.facts([("next", ended.hint), ("in doubt", _doubts(run, ended))]))
     why = tables.reasons(run)
     if why:
         console.say(f"\n{why}")
@@ -247,26 +247,13 @@ def _holder(folder: RunFolder) -> str:
     return ""
 
 
-def _doubts(run: Run, ended: Summary) -> list[tuple[str, str]]:
-    """Return what a person can do about rows in doubt, a line each; none where there are none."""
-    from pipeline.operations import Repeat
-
+def _doubts(run: Run, ended: Summary) -> str:
+    """Return what a person can do about rows in doubt when all else is done; "" without any."""
     rows = ended.totals.of(Status.IN_DOUBT)
     if not rows:
-        return []
-    operation = run.job.operation
-    if operation.evidence is not None:
-        first = f"`pipeline resume {run.folder}` asks the API about them once more"
-    elif operation.repeat is Repeat.KEYED:
-        first = f"`pipeline resume {run.folder}` repeats them under their keys, for 23 hours"
-    else:
-        first = f"look them up in the account: the API cannot be asked about {operation.name}"
-    again = f"`pipeline retry {run.folder} --where in_doubt --in-doubt` sends them once more"
-    return [
-        ("in doubt", f"{rows:,} row(s) were sent, and it is not known whether they arrived"),
-        ("", first),
-        ("", f"{again}: they may then be there twice"),
-    ]
+        return ""
+    again = f"`pipeline retry {run.folder} --in-doubt` sends them once more"
+    return f"{rows:,} row(s) were sent and may have arrived; {again}, perhaps for the second time"
 
 
 def _paths(folder: RunFolder) -> list[tuple[str, str]]:

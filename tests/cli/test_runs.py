@@ -150,4 +150,4 @@ def test_status_says_what_can_be_done_about_rows_in_doubt(shell: Shell, tmp_path
     shown = shell("status", "last").stdout
     assert "1 row(s) were sent" in shown
     assert "asks the API about" in shown
-    assert "--where in_doubt --in-doubt` sends" in shown
+    assert "--in-doubt` sends them once more" in shown
