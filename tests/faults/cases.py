@@ -16,8 +16,9 @@ from pipeline.model import Status
 
 DELIVERED, REFUSED, REJECTED = Status.DELIVERED, Status.REFUSED, Status.REJECTED
 AUDIENCES, CAMPAIGNS = range(101, 141), (1, 2, 3)
+COUPONS, RESERVED_FOR_OTHERS = ("COUPON1", "COUPON2", "COUPON3"), ("other1", "other2")
 ABSENT = "9999"
-"""An audience and a campaign that do not exist."""
+"""An audience, a campaign and a coupon that do not exist."""
 JOINED, NEVER = "2024-01-31T00:00:00Z", "never"
 HOT_KEYS, HOT_SHARE, BAD_SHARE = 40, 0.08, 0.02
 Mark = tuple[str, ...]
@@ -27,13 +28,19 @@ Line = tuple[Mark, list[str], Status]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One source. Row n of it is `lines[n - 1]`; `key` is the column of the key."""
+    """One source. Row n of it is `lines[n - 1]`."""
 
     operation: str
     head: tuple[str, ...]
     lines: tuple[Line, ...]
     key: int = 0
+    """The column of the key."""
+    ordered: tuple[int, ...] = (0,)
+    """The columns that name what is changed: rows that agree on them are applied in file order."""
     columns: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+    before: tuple[tuple[str, str, object], ...] = ()
+    """Requests that make the account what it is before the run: method, path, body."""
 
     def write(self, path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -47,6 +54,14 @@ class Case:
 
     def expected(self, number: int) -> Status:
         return self.lines[number - 1][2]
+
+    def changes(self, number: int) -> tuple[str, ...]:
+        """Return what row *number* changes."""
+        return tuple(self.lines[number - 1][1][column] for column in self.ordered)
+
+    def good(self) -> list[int]:
+        """Return the rows that must be delivered."""
+        return [row for row in range(1, len(self.lines) + 1) if self.expected(row) is DELIVERED]
 
     def rows_of(self) -> dict[Mark, list[int]]:
         """Return the rows that have each mark, in order."""
@@ -124,9 +139,63 @@ def sessions(rows: int, seed: int) -> Case:
     return Case(operation="sessions", head=head, lines=_lines(rows, line), columns=SEQ)
 
 
+def removals(rows: int, seed: int) -> Case:
+    """Reservations to take back, some of them twice; others must stay."""
+    chance = random.Random(seed)
+
+    def line(number: int) -> Line:
+        key, status = _key(chance, number), _status(chance)
+        coupon = chance.choice(COUPONS)
+        coupon = {REFUSED: ABSENT, REJECTED: ""}.get(status, coupon)
+        return (coupon, key), [coupon, key], status
+
+    lines = _lines(rows, line)
+    reserved: dict[str, list[str]] = {coupon: [*RESERVED_FOR_OTHERS] for coupon in COUPONS}
+    for (coupon, key), _, status in lines:
+        if status is DELIVERED:
+            reserved[coupon].append(key)
+    return Case(
+        operation="coupon-reservation-removals",
+        head=("couponValue", "integrationId"),
+        key=1,
+        ordered=(0, 1),
+        lines=lines,
+        before=tuple(
+            ("POST", f"/v1/coupon_reservations/{coupon}", {"integrationIDs": keys})
+            for coupon, keys in reserved.items()
+        ),
+    )
+
+
+def inventories(rows: int, seed: int) -> Case:
+    """Customers to be read, some of them again and again, and some who are not there."""
+    chance = random.Random(seed)
+
+    def line(number: int) -> Line:
+        key, status = _key(chance, number), _status(chance)
+        key = {REFUSED: f"absent{number}", REJECTED: ""}.get(status, key)
+        return (key,), [key], status
+
+    lines = _lines(rows, line)
+    known = [
+        {"integrationId": key, "attributes": {"Seq": number}}
+        for number, ((key,), _, status) in enumerate(lines)
+        if status is DELIVERED
+    ]
+    return Case(
+        operation="inventories",
+        head=("integrationId",),
+        lines=lines,
+        options={"profile": True},
+        before=(("PUT", "/v2/customer_profiles", {"customerProfiles": known}),),
+    )
+
+
 CASES: Mapping[str, Callable[[int, int], Case]] = {
-    case.__name__: case for case in (profiles, audiences, referrals, sessions)
+    case.__name__: case
+    for case in (profiles, audiences, referrals, sessions, removals, inventories)
 }
+"""At most a thousand rows of the last two, whose account is made by single requests."""
 
 
 def account(folder: Path) -> dict[str, str]:
@@ -141,13 +210,14 @@ def account(folder: Path) -> dict[str, str]:
         "attributes": str(attributes),
         "audiences": ",".join(map(str, AUDIENCES)),
         "campaigns": ",".join(map(str, CAMPAIGNS)),
+        "coupons": ",".join(COUPONS),
         "requests-kept": "100000",
     }
 
 
 def marks_in(request: Mapping[str, Any]) -> list[Mark]:
     """Return the marks of the rows that *request*, as the sandbox has seen it, carried."""
-    body = json.loads(request["body"])
+    body = json.loads(request["body"] or "{}")
     match request["operation"]:
         case "updateCustomerProfilesV2":
             return [(str(one["attributes"]["Seq"]),) for one in body["customerProfiles"]]
@@ -161,6 +231,9 @@ def marks_in(request: Mapping[str, Any]) -> list[Mark]:
             return [(advocate, str(body["campaignId"])) for advocate in advocates]
         case "updateCustomerSessionV2":
             return [(str(body["customerSession"]["attributes"]["Seq"]),)]
+        case "deleteCouponReservation":
+            coupon = request["path"].rpartition("/")[2]
+            return [(coupon, key) for key in body["integrationIDs"]]
         case other:
             raise LookupError(other)
 

@@ -27,6 +27,7 @@ from pipeline.verbs import Terms
 from tests.faults.mutants import MUTANTS
 from tests.faults.points import Fuse, arm
 
+CONCURRENCY = 4
 HASTE = 20
 """How many times shorter each wait is."""
 BATCH_ROWS, PART_ROWS, RESULTS_ROWS, REJECTED_ROWS, AHEAD_ROWS = 25, 75, 100, 4, 200
@@ -71,12 +72,13 @@ async def carry(plan: dict[str, Any]) -> int:
         base_url=plan["base_url"], api_key=Secret(plan["api_key"]), management_key=None
     )
     runs_dir = Path(plan["runs_dir"])
-    terms = Terms(runs_dir=runs_dir, connection=connection, clock=HastyClock())
+    terms = Terms(runs_dir=runs_dir, connection=connection, clock=HastyClock(), confirmed=True)
     begun = run_folder.all_runs(runs_dir)
     if begun:
         run = await verbs.resume(begun[0], terms)
     else:
-        overrides = Overrides(to=plan["to"], columns=plan["columns"], concurrency=4)
+        said = {name: plan[name] for name in ("to", "columns", "options")}
+        overrides = Overrides(concurrency=CONCURRENCY, **said)
         run = await verbs.run(job_from([plan["source"]], overrides), terms)
     if run.ended.exit_code in WENT_TO_ITS_END:
         return 0

@@ -8,6 +8,9 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.operations import find
+from tests.faults.cases import Case
+
 LOOKS_MAX = 10_000
 """Looks at the sandbox while something is in flight: each is a round trip of some milliseconds."""
 
@@ -19,9 +22,17 @@ class Oracle:
     base_url: str
     api_key: str
 
-    def begin(self, faults: str, seed: int) -> None:
-        """Forget everything, and let *faults* strike from now on."""
+    def begin(self, case: Case, faults: str, seed: int) -> None:
+        """Make the account what it is before *case*, and let *faults* strike from now on."""
         self._ask("reset", b"")
+        self._ask("faults", b"")
+        headers = {"Authorization": f"ApiKey-v1 {self.api_key}", "Content-Type": "application/json"}
+        for method, path, content in case.before:
+            body = json.dumps(content).encode()
+            request = urllib.request.Request(
+                f"{self.base_url}{path}", body, headers=headers, method=method
+            )
+            urllib.request.urlopen(request).close()
         self._ask(f"faults?seed={seed}", faults.encode())
 
     def state(self) -> dict[str, Any]:
@@ -44,10 +55,10 @@ class Oracle:
         """Return everything of *kind* that the account has."""
         return [json.loads(line) for line in self._ask(kind).splitlines()]
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Return every request of the API that came, in the order in which they came."""
-        found: list[dict[str, Any]] = json.loads(self._ask("requests?last=100000"))["requests"]
-        return found
+    def requests(self, case: Case) -> list[dict[str, Any]]:
+        """Return every request of the operation of *case*, in the order of their application."""
+        seen = json.loads(self._ask("requests?last=100000"))["requests"]
+        return [one for one in seen if one["operation"] == find(case.operation).id]
 
     def _ask(self, what: str, body: bytes | None = None) -> bytes:
         with urllib.request.urlopen(f"{self.base_url}/_sandbox/{what}", body) as answer:

@@ -68,7 +68,7 @@ class Round:
     def carry(self, kills: Iterable[Kill]) -> "Round":
         """Kill one loader after the other at *kills*, until one gets to the end of the run."""
         self.case.write(self.folder / "source.csv")
-        self.oracle.begin(self.faults, self.seed)
+        self.oracle.begin(self.case, self.faults, self.seed)
         for kill in chain(kills, [NO_KILL]):
             code = self._start(kill)
             if code == -signal.SIGKILL and kill is not NO_KILL:
@@ -94,6 +94,7 @@ class Round:
             "runs_dir": str(self._runs_dir),
             "to": self.case.operation,
             "columns": self.case.columns,
+            "options": self.case.options,
             "base_url": self.oracle.base_url,
             "api_key": self.oracle.api_key,
             "point": kill.point,

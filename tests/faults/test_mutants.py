@@ -42,7 +42,12 @@ SIGNS = (
         words="is gone",
     ),
     Sign(mutant="no_lanes", operation="profiles", words="in flight together"),
-    Sign(mutant="fresh_keys", operation="sessions", faults=LOST, words="was applied 2 times"),
+    Sign(
+        mutant="fresh_keys",
+        operation="sessions",
+        faults=LOST,
+        words="1 rows are delivered, 2 were applied",
+    ),
     Sign(mutant="doubts_sent_again", operation="referrals", faults=LOST, words="codes of"),
     Sign(
         mutant="sending_not_written",
