@@ -149,6 +149,12 @@ JOB = (
         click.option(f"--{name.replace('_', '-')}", metavar=AMOUNT, help=text)
         for name, text in ALLOWED.items()
     ),
+    click.option(
+        "--shrink-max", metavar=AMOUNT, help="A source that is smaller by more stops the run."
+    ),
+    click.option(
+        "--empty", type=click.Choice(("ok", "error")), help="A source without rows. [default: ok]"
+    ),
 )
 SENDING = (
     CONCURRENCY,

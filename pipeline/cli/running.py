@@ -121,7 +121,10 @@ def typed(question: str, word: str) -> bool:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
     click.echo(f"{question}.", err=True)
-    said = click.prompt(f'Type "{word}" to go on', default="", show_default=False, err=True)
+    try:
+        said = click.prompt(f'Type "{word}" to go on', default="", show_default=False, err=True)
+    except click.Abort:  # Ctrl-C, or the end of what is typed
+        said = ""
     if said.strip() != word:
         raise JobError("it was not confirmed; nothing was done")
     return True

@@ -57,8 +57,9 @@ def test_a_terminal_shows_what_it_will_do_and_takes_the_word(
     assert "delivered    2" in shown
 
 
-def test_another_word_does_nothing(environment: dict[str, str], leavers: Path) -> None:
-    code, shown = at_a_terminal("yes", environment, "run", leavers, *TO_ERASE)
+@pytest.mark.parametrize("words", ["yes", "", "\x04"], ids=["yes", "nothing", "Ctrl-D"])
+def test_another_word_does_nothing(environment: dict[str, str], leavers: Path, words: str) -> None:
+    code, shown = at_a_terminal(words, environment, "run", leavers, *TO_ERASE)
     assert code == 2
     assert "it was not confirmed; nothing was done" in shown
     assert not list(Path(environment["PIPELINE_RUNS_DIR"]).rglob("run.json"))

@@ -75,3 +75,17 @@ def test_faults_strike_only_a_sandbox_of_ones_own(shell: Shell, customers: Path)
     )
     assert done.exit_code == 0
     assert "attempt 1 failed" in done.stderr
+
+
+def test_a_source_may_be_too_small(shell: Shell, customers: Path) -> None:
+    words = ("--to", "profiles", "--json")
+    assert shell("run", customers, *words).exit_code == 0
+    lines = customers.read_text().splitlines()
+    customers.write_text("\n".join(lines[:6]) + "\n")
+    stopped = shell("run", customers, *words, "--shrink-max", "20%")
+    assert stopped.exit_code == 3
+    assert json.loads(stopped.stdout)["delivered"] == 0
+    assert shell("run", customers, *words, "--shrink-max", "5").exit_code == 0
+    customers.write_text(lines[0] + "\n")
+    assert shell("run", customers, *words, "--empty", "error").exit_code == 3
+    assert shell("run", customers, *words, "--empty", "ok").exit_code == 0
