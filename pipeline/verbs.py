@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from anyio import to_thread
 
-from pipeline import caution, family, opening
+from pipeline import caution, family, opening, story
 from pipeline import journey as journeys
 from pipeline import retry as retries
 from pipeline.config.job import Job
@@ -25,12 +25,15 @@ from pipeline.preparation import Preparation
 from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
 from pipeline.run_folder import RunFolder
+from pipeline.story import Story
 
 __all__ = [
     "Choice",
     "Chosen",
+    "Story",
     "Terms",
     "choose",
+    "explain",
     "push",
     "question",
     "question_of",
@@ -119,6 +122,11 @@ def choose(folder: RunFolder, choice: Choice = EVERYTHING, job: Job | None = Non
     with TemporaryDirectory(prefix="pipeline-") as scratch:
         choice = replace(choice, pending=job is not None)
         return retries.select(folder, choice, job, Path(scratch)).told()
+
+
+def explain(folder: RunFolder, row: int, source: str | None = None) -> Story:
+    """Tell the story of one row. Raises JobError where there is none, or one in several files."""
+    return story.tell(folder, row, source)
 
 
 async def settle_doubts(folder: RunFolder, terms: Terms) -> Run:
