@@ -25,6 +25,7 @@ ROOMS = {
     "retry": "retry",
     "runs": "runs",
     "status": "runs",
+    "explain": "runs",
     "operations": "operations",
     "sandbox": "sandbox",
     "demo": "demo",

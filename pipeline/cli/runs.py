@@ -1,4 +1,4 @@
-"""`runs`, `status`, `resume`: what has been run, how it stands, and going on with it.
+"""`runs`, `status`, `explain`, `resume`: what has been run, how it stands, and going on with it.
 
 Reads run folders, also while another process writes them; changes nothing but by `resume`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,11 @@ RESUME = """\b
 Examples:
   pipeline resume last
   pipeline resume last --max-refused 5%
+"""
+EXPLAIN = """\b
+Examples:
+  pipeline explain last --row 4711
+  pipeline explain last --row 3 --source exports/june.csv --json
 """
 ENDED = (0, 1)
 """Exit codes of a run that went to the end of what it was asked for."""
@@ -174,6 +179,33 @@ def resume(
 
     verb = partial(verbs.resume, change=partial(_changed, changes=changes))
     end(ctx, gone_on(folder, way, console, verb), console, way)
+
+
+@click.command(epilog=EXPLAIN)
+@options.folder
+@click.option(
+    "--row",
+    type=click.IntRange(min=1),
+    metavar="N",
+    required=True,
+    help="Number of the row in its file, from 1, the header not counted: `row` of the results.",
+)
+@click.option(
+    "--source", metavar="FILE", help="Of several: the file of the row, `source` of the results."
+)
+@options.output
+def explain(*, folder: RunFolder, row: int, source: str | None, console: Console) -> None:
+    """Tell the story of one row: source, reasons, requests, answers.
+
+    And what later retries of RUN made of it. Nothing is sent. RUN is a run folder, the id of a run
+    or its beginning, or `last`.
+    """
+    from pipeline import verbs
+
+    story = verbs.explain(folder, row, source)
+    console.give(asdict(story))
+    for line in story.lines():
+        console.say(line)
 
 
 def _changed(job: Job, changes: dict[str, Any]) -> Job:

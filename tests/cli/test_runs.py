@@ -151,3 +151,21 @@ def test_status_says_what_can_be_done_about_rows_in_doubt(shell: Shell, tmp_path
     assert "1 row(s) were sent" in shown
     assert "asks the API about" in shown
     assert "--in-doubt` sends them once more" in shown
+
+
+def test_the_story_of_a_row_is_told(shell: Shell, mixed: Path) -> None:
+    shell("run", mixed, "--to", "profiles")
+    rejected = shell("explain", "last", "--row", "2")
+    assert rejected.exit_code == 0
+    assert f"row 2 of {mixed}, line 3: rejected" in rejected.stdout
+    assert "reason: integrationId: is empty" in rejected.stdout
+    delivered = json.loads(shell("explain", "last", "--row", "5", "--json").stdout)
+    assert (delivered["status"], delivered["key"], delivered["line"]) == ("delivered", "5", 6)
+    assert delivered["cells"] == {"integrationId": "5", "attributes.Tier": "gold"}
+
+
+def test_a_row_that_is_not_there_has_no_story(shell: Shell, mixed: Path) -> None:
+    shell("run", mixed, "--to", "profiles")
+    for words in (("--row", "6"), ("--row", "1", "--source", "other.csv"), ("--row", "0"), ()):
+        refused = shell("explain", "last", *words)
+        assert (refused.exit_code, refused.stdout) == (2, "")
