@@ -17,7 +17,7 @@ from pipeline.stages import folding, mapping, results, validation
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import Block, Source, open_source
 
-BLOCK_ROWS = 40_000
+BLOCK_ROWS = 16_000
 """Rows that are prepared together, at least: a block of the source has some ten thousand, and an
 expression costs the same fraction of a millisecond however few rows it is given (measured)."""
 

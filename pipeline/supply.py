@@ -27,7 +27,7 @@ have staged a hundred million rows first; one that is killed late should have li
 since a resume goes through the source again."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
-PARTS_KEPT = 3
+PARTS_KEPT = 2
 """Staged parts kept in memory: those that the requests in flight belong to, and the next."""
 ENCODERS = 2
 """Threads that load and encode; more than cores would only wait for each other."""
