@@ -13,7 +13,7 @@ from tests.faults.oracle import Oracle
 from tests.faults.points import IN_FLIGHT, LEDGER_MOVED, POINTS
 from tests.faults.rounds import Kill, Round
 
-ROWS = {"profiles": 1000, "audiences": 1000, "referrals": 1000, "sessions": 200}
+ROWS = {"profiles": 700, "audiences": 700, "referrals": 700, "sessions": 150}
 ROUNDS: dict[str, tuple[Kill, ...]] = {
     "profiles": (
         Kill("manifest half written"),
