@@ -42,7 +42,7 @@ def written(folder: Path, rows: list[tuple[str, bool]], first: int) -> Path:
     return path
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     runs=st.lists(FILES, min_size=1, max_size=2),
     retries=st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(1, 3)), max_size=4),

@@ -237,3 +237,26 @@ def test_a_run_balances_when_each_row_has_one_outcome() -> None:
 def test_one_row_too_few_or_too_many_is_our_fault(counted: Totals, read: int, written: int) -> None:
     with pytest.raises(InvariantBroken, match="do not add up"):
         check_balance(counted, rows_read=read, rows_written=written)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "status"),
+    [
+        ("profiles", State.SENDING, "pending"),
+        ("referrals", State.SENDING, "in_doubt"),
+        ("referrals", State.PENDING, "pending"),
+    ],
+)
+def test_a_row_without_a_verdict_is_pending_or_in_doubt_if_it_was_sent(
+    name: str, state: State, status: str
+) -> None:
+    operation = find(name)
+    assert operation is not None
+    done = RequestLine(positions=Positions.span(1, 2), state=State.REFUSED)
+    open_line = RequestLine(positions=Positions.span(2, 3), state=state)
+    batch = BatchLine(id=BatchId(1), file="p", start=0, rows=4, requests=(done, open_line))
+    rows = pl.DataFrame(
+        {"row": [1, 2, 3, 4], "file": "a.csv", "line": None, "key": "k", "batch": 1}
+    )
+    found = of_batches(operation, [batch], rows)
+    assert found["status"].to_list() == ["pending", "refused", status, "pending"]
