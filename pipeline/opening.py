@@ -21,7 +21,14 @@ from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import Job
 from pipeline.config.secrets import Connection
 from pipeline.ending import summarise
-from pipeline.errors import InvariantBroken, JobError, LimitError, PipelineError, RunError
+from pipeline.errors import (
+    InvariantBroken,
+    JobError,
+    LimitError,
+    PipelineError,
+    RunError,
+    StorageError,
+)
 from pipeline.events import Listener, Noticed, RunStarted
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
@@ -38,6 +45,7 @@ from pipeline.transport.retry import Policy
 STANDARD_INPUT = "-"
 CONFIRMED = "confirmed"
 """Whether somebody has said that a run which destroys is meant: kept with the run."""
+NOT_BEGUN = "free space or mend the permissions, then begin again: nothing was sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +68,11 @@ class Terms:
     """That an operation which destroys is meant (see `caution`)."""
     stop_after: float | None = None
     """So many seconds after it begins, the run stops by itself; it can be resumed."""
+
+    @property
+    def address(self) -> str:
+        """Where the API is; "" where nothing is to be sent."""
+        return self.connection.base_url if self.connection else ""
 
 
 @contextmanager
@@ -86,14 +99,10 @@ def again(
     with _made(parent.path.parent.name, terms) as folder:
         folder.spooled.mkdir(mode=0o700)
         path = folder.spooled / retry.CHOSEN
-        try:
-            selection = retry.select(parent, choice, mended, folder.spooled)
-            selection.spool(path)
-            job = replace(selection.job, sources=(str(path),))
-            preparation = Preparation(job)
-        except PipelineError:
-            shutil.rmtree(folder.path)
-            raise
+        selection = retry.select(parent, choice, mended, folder.spooled)
+        selection.spool(path)
+        job = replace(selection.job, sources=(str(path),))
+        preparation = Preparation(job)
         with closing(Ledger.create(folder.ledger)) as ledger:
             ledger.set_fact(journeys.ASIDE, str(selection.set_aside(folder, ledger)))
             selection.candidates.unlink()
@@ -107,14 +116,25 @@ def again(
 
 @contextmanager
 def _made(name: str, terms: Terms) -> Iterator[RunFolder]:
-    """Make a folder for a run of the job *name*; nobody else can begin one meanwhile."""
+    """Make a folder for a run of the job *name*; nobody else can begin one meanwhile.
+
+    What ends before there is a manifest leaves no folder: it was no run, and nothing was sent.
+    """
     now = terms.clock.now()
     with run_folder.held(terms.runs_dir / name, what=f"a run of {name}", now=now):
         # Hexadecimal digits of the second's fraction: names sort as the runs began.
         suffix = f"{int(now % 1 * 0x10000):04x}"
         folder = run_folder.create(terms.runs_dir, name, now=now, suffix=suffix)
         with run_folder.held(folder.path, what=f"run {folder.id}", now=now):
-            yield folder
+            try:
+                yield folder
+            except PipelineError as error:
+                if folder.manifest.exists():
+                    raise
+                shutil.rmtree(folder.path, ignore_errors=True)
+                if isinstance(error, StorageError):
+                    raise StorageError(str(error), hint=NOT_BEGUN) from error
+                raise
 
 
 def _take_over(parent: RunFolder, folder: RunFolder) -> None:
@@ -151,7 +171,7 @@ def _manifest(
     return {
         "made_by": metadata.version("talon-one-pipeline"),
         "run": folder.id,
-        CONFIRMED: terms.confirmed,
+        CONFIRMED: terms.address if terms.confirmed else "",
         "started_at": stamp(now),
         family.BEGAN: now,
         "job": job.to_json(),
@@ -226,20 +246,16 @@ def _open(ledger: Ledger, folder: RunFolder, job: Job, terms: Terms) -> Iterator
 
 
 def _spooled(job: Job, folder: RunFolder, terms: Terms) -> tuple[Job, Preparation]:
-    """Keep a source that cannot be read twice in the run folder; a bad one leaves no folder."""
+    """Keep a source that cannot be read twice in the run folder."""
     folder.spooled.mkdir(mode=0o700)
-    try:
-        if terms.frame is not None:
-            path = spool_frame(terms.frame, folder.spooled)
-        elif terms.stream is not None:
-            path = spool_stream(terms.stream, folder.spooled)
-        else:
-            raise JobError("standard input is not here to be read")
-        job = replace(job, sources=(str(path),))
-        return job, Preparation(job)
-    except PipelineError:
-        shutil.rmtree(folder.path)
-        raise
+    if terms.frame is not None:
+        path = spool_frame(terms.frame, folder.spooled)
+    elif terms.stream is not None:
+        path = spool_stream(terms.stream, folder.spooled)
+    else:
+        raise JobError("standard input is not here to be read")
+    job = replace(job, sources=(str(path),))
+    return job, Preparation(job)
 
 
 def same_directory(folder: RunFolder, job: Job) -> None:

@@ -105,8 +105,7 @@ async def retry(
         choice = await _with_rest(folder, terms, choice)
     operation = (job or Run(folder.path).job).operation
     if operation.destructive:
-        address = terms.connection.base_url if terms.connection else ""
-        asked = caution.Question(operation=operation, rows=None, address=address)
+        asked = caution.Question(operation=operation, rows=None, address=terms.address)
         caution.insist(asked, confirmed=terms.confirmed)
     with (
         opening.again(folder, choice, job, terms) as (journey, preparation),
@@ -162,33 +161,31 @@ async def _with_rest(folder: RunFolder, terms: Terms, choice: Choice) -> Choice:
 
 def question(job: Job, terms: Terms) -> caution.Question | None:
     """Return what to ask before *job* is run: None where it destroys nothing. Reads the source."""
-    address = terms.connection.base_url if terms.connection else ""
     if not job.operation.destructive:
         return None
     rows = None if STANDARD_INPUT in job.sources else caution.rows_of(job, terms.frame)
-    return caution.Question(operation=job.operation, rows=rows, address=address)
+    return caution.Question(operation=job.operation, rows=rows, address=terms.address)
 
 
 def question_of(folder: RunFolder, terms: Terms) -> caution.Question | None:
     """Return what to ask before the rest of a run is delivered; None where nothing need be asked.
 
-    A run that was confirmed when it began goes on without being asked again.
+    A confirmed run goes on at the address that it was confirmed for without being asked again.
     """
     manifest = folder.read_manifest()
     operation = Job.from_json(manifest["job"]).operation
-    if not operation.destructive or manifest.get(CONFIRMED):
+    if not operation.destructive or manifest.get(CONFIRMED) == terms.address:
         return None
     with closing(Ledger.open(folder.ledger, readonly=True)) as ledger:
         rows = ledger.totals().of(Status.PENDING)
-    address = terms.connection.base_url if terms.connection else ""
-    return caution.Question(operation=operation, rows=rows, address=address)
+    return caution.Question(operation=operation, rows=rows, address=terms.address)
 
 
 async def _go_on(journey: Journey, terms: Terms, preparation: Preparation | None) -> Run:
     opening.check_taken_over(journey)
     caution.insist(question_of(journey.folder, terms), confirmed=terms.confirmed)
     if terms.confirmed:
-        journey.folder.write_manifest(journey.folder.read_manifest() | {CONFIRMED: True})
+        journey.folder.write_manifest(journey.folder.read_manifest() | {CONFIRMED: terms.address})
     with opening.ending(journey, terms) as run:
         journeys.recover(journey)
         async with opening.exchanger(journey, terms) as exchanger:

@@ -1,15 +1,19 @@
 """What is told or asked before rows are sent, in words."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from pipeline import caution
+from pipeline import api, caution, verbs
 from pipeline.config.job import Job
+from pipeline.config.secrets import Connection, Secret
 from pipeline.errors import JobError
 from pipeline.model import Status, Totals
 from pipeline.operations import OPERATIONS, Operation, find
+from pipeline.run_folder import RunFolder
+from pipeline.sandbox.embedded import Embedded
 
 
 def operation(name: str) -> Operation:
@@ -60,3 +64,24 @@ def test_the_fill_is_told_where_rows_are_gathered() -> None:
     assert caution.fill(operation("profiles"), totals) == ""
     assert caution.fill(operation("sessions"), totals) == ""
     assert caution.fill(operation("referrals"), Totals()) == ""
+
+
+def test_what_was_confirmed_for_one_address_is_asked_again_for_another(tmp_path: Path) -> None:
+    ids = tmp_path / "ids.csv"
+    ids.write_text("integrationId\na\nb\n")
+    job = Job(name="gone", operation=operation("erasures"), sources=(str(ids),), first=1)
+
+    def terms(sandbox: Embedded, *, confirmed: bool = False) -> verbs.Terms:
+        key = Secret(sandbox.api_key)
+        reached = Connection(base_url=sandbox.base_url, api_key=key)
+        return verbs.Terms(runs_dir=tmp_path / "runs", connection=reached, confirmed=confirmed)
+
+    with Embedded() as here, Embedded() as there:
+        run = api.blocking(lambda: verbs.run(job, terms(here, confirmed=True)))
+        folder = RunFolder(path=run.folder)
+        assert verbs.question_of(folder, terms(here)) is None
+        with pytest.raises(JobError, match="nobody has confirmed it"):
+            api.blocking(lambda: verbs.resume(folder, terms(there)))
+        assert run.ended.totals.of(Status.PENDING) == 1
+        api.blocking(lambda: verbs.resume(folder, terms(here)))
+        assert run.ended.totals.of(Status.DELIVERED) == 2
