@@ -163,7 +163,8 @@ def test_a_source_with_fewer_bad_rows_is_noticed(tmp_path: Path) -> None:
 def test_a_part_is_of_useful_size(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.stage([1000] * 120, 1, None)
-    assert [len(frame) for frame in disk.read("staged")] == [*[PART_ROWS] * (120_000 // PART_ROWS), 120_000 % PART_ROWS]
+    full, rest = divmod(120_000, PART_ROWS)
+    assert [len(frame) for frame in disk.read("staged")] == [PART_ROWS] * full + [rest]
 
 
 def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
