@@ -54,17 +54,18 @@ def _next(journey: Journey, totals: Totals) -> str:
             f"{folder.path}` sends them again, with --job MENDED by a mended job"
         )
     if doubts := totals.of(Status.IN_DOUBT):
+        rows = f"{doubts:,} row{'s' if doubts > 1 else ''}"
         if operation.evidence:
-            words = f"`pipeline resume {folder.path}` asks the API about {doubts:,} rows in doubt"
+            words = f"`pipeline resume {folder.path}` asks the API about {rows} in doubt"
         elif operation.repeat is Repeat.KEYED:
             words = (
-                f"`pipeline resume {folder.path}` repeats {doubts:,} rows in doubt under their "
+                f"`pipeline resume {folder.path}` repeats {rows} in doubt under their "
                 "keys, within 23 hours of the first try"
             )
         else:
             words = (
-                f"{doubts:,} rows are in doubt: the API cannot be asked, so look in the account "
-                "for the keys and times that the results have"
+                f"the API cannot be asked about {rows} in doubt: look in the account for the keys "
+                "and times that the results have"
             )
         moves.append(words)
     return "; ".join(moves)

@@ -54,8 +54,8 @@ class Choice:
         if self.in_doubt != (self.where == doubt):
             raise JobError(
                 "rows in doubt may have arrived, and would then arrive twice",
-                hint=f"first let `pipeline resume RUN` ask the API; then `--where {doubt}` names "
-                "them and `--in-doubt` confirms it: neither goes without the other",
+                hint="first let `pipeline resume RUN` ask the API; `--in-doubt` confirms that they "
+                "are sent all the same",
             )
         if self.where in {status.value for status in STATUSES}:
             return (Status(self.where),)

@@ -88,6 +88,8 @@ def test_files_that_cannot_grow_end_a_run_clearly_and_it_goes_on(
     assert re.search(r"cannot (write|be used|make)|cannot be written|disk", ended.stderr)
     runs = run_folder.all_runs(account.runs_dir)
     if not runs:
+        assert list(account.runs_dir.glob("*/*/")) == []
+        assert "nothing was sent" in ended.stderr
         check_whole(account, account.run(job(source)))
         return
     (folder,) = runs
