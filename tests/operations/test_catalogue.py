@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.operations import OPERATIONS, Kind, Operation, Place, find, names
 from pipeline.operations.table import markdown
+from pipeline.transport.verdict import expects_answer
 
 EACH = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 MISSION = {  # the fourteen, by the API's own names
@@ -58,3 +59,25 @@ def test_the_table_has_a_line_for_each_operation() -> None:
         assert f"| {operation.rows_max:,} |" in line
         assert ("asks first" in line) == operation.destructive
         assert all(f"`{field.name}`" in line for field in operation.answer.fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "expected"),
+    [
+        ("referrals", "/v1/x?silent=no", True),
+        ("referrals", "/v1/x?silent=yes", False),
+        ("events", "/v2/events?dry=true&silent=no", True),
+        ("referrals-one-by-one", "/v1/referrals", True),
+        ("sessions", "/v2/customer_sessions/silent%3Dno", True),
+        ("profiles", "/v2/customer_profiles?silent=yes", False),
+        ("audiences", "/v2/customer_audiences", False),
+        ("erasures", "/v1/customer_data/a", False),
+        ("events-v1", "/v1/events", False),
+    ],
+)
+def test_a_success_must_have_a_body_where_it_is_asked_for_or_the_only_one_there_is(
+    name: str, target: str, expected: bool
+) -> None:
+    operation = find(name)
+    assert operation is not None
+    assert expects_answer(operation, target) is expected

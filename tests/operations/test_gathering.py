@@ -3,15 +3,18 @@
 The large form (5 million rows) was measured by hand; here the same physics in small.
 """
 
+import json
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from pipeline.errors import InvariantBroken
 from pipeline.events import Noticed
-from pipeline.operations import find
+from pipeline.operations import Operation, find
 from pipeline.preparation import Preparation
 from pipeline.stages.batching import Batcher
+from pipeline.stages.encoding import to_requests
 from tests.journey.account import Account, job
 
 
@@ -59,3 +62,39 @@ def test_the_fill_is_said(account: Account, tmp_path: Path) -> None:
     assert "4,000 rows in 4 request(s) of up to 1,000: filled to 100.0%" in [
         event.text for event in account.events if isinstance(event, Noticed)
     ]
+
+
+def catalog() -> Operation:
+    found = find("catalog")
+    assert found is not None
+    return found
+
+
+def test_what_is_done_to_one_article_is_done_in_its_order() -> None:
+    """A request does one thing to its articles; rows that do another must not overtake."""
+    frame = pl.DataFrame(
+        {
+            "catalogId": [1] * 1510,
+            "type": ["ADD"] * 10 + ["REMOVE"] * 1500,
+            "sku": [f"s{n}" for n in [*range(10), *range(1500)]],
+        }
+    )
+    batcher = Batcher(catalog())
+    batches = [*batcher.add(frame), *batcher.close()]
+    assert sum(map(len, batches)) == len(frame)
+    done: dict[str, list[str]] = {}
+    for batch in batches:
+        assert batch["type"].n_unique() == 1
+        for sku in batch["sku"]:
+            done.setdefault(sku, []).append(batch["type"][0])
+    assert [done[f"s{n}"] for n in range(10)] == [["ADD", "REMOVE"]] * 10
+
+
+def test_two_things_in_one_request_are_never_sent() -> None:
+    frame = pl.DataFrame({"catalogId": [1, 1], "type": ["ADD", "REMOVE"], "sku": ["a", "b"]})
+    with pytest.raises(InvariantBroken, match="type differs"):
+        to_requests(catalog(), frame)
+    (request,) = to_requests(catalog(), frame.head(1))
+    assert json.loads(request.body or b"") == {
+        "actions": [{"type": "ADD", "payload": {"sku": "a"}}]
+    }

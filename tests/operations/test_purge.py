@@ -74,6 +74,17 @@ def test_rows_of_a_person_keep_their_numbers_and_nothing_else(
     assert purge(account.runs_dir, [PERSON], now=NOW).rows == 0
 
 
+def test_answers_that_wait_in_the_ledger_are_forgotten(account: Account, tmp_path: Path) -> None:
+    rows = [{"integrationId": who, "campaignId": "1"} for who in reversed(PEOPLE)]
+    account.faults("cut-after from=2")
+    run = account.run(job(write_csv(tmp_path / "a.csv", rows), "referrals-one-by-one"))
+    account.faults("")
+    assert run.results["status"].to_list() == ["delivered", "in_doubt"]
+    assert "ledger.sqlite" in traces(run.folder)
+    purge(account.runs_dir, [PERSON], now=NOW)
+    assert traces(run.folder) == []
+
+
 def test_rejected_rows_failures_and_a_spooled_source_are_emptied_too(account: Account) -> None:
     frame = pl.DataFrame({"who": [PERSON, OTHER, PERSON], "n": ["1", "x", "y"]})
     spec = {"integrationId": "who", "attributes.N": {"column": "n", "type": "number"}}

@@ -3,14 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.config.toml import Overrides, job_from
 from pipeline.model import HEAD
 from pipeline.operations import Operation, find
+from pipeline.preparation import BLOCK_ROWS, Preparation
 from pipeline.stages import folding
 from pipeline.stages.batching import Batcher
 from pipeline.stages.encoding import to_requests
@@ -171,3 +174,34 @@ def test_the_lines_of_a_body_are_the_rows_of_its_group(runs: list[tuple[str, int
     for request, (key, lines) in zip(requests, expected.items(), strict=True):
         assert request.target.endswith(f"/{key}")
         assert json.loads(request.body or b"") == {"customerSession": {"cartItems": lines}}
+
+
+def test_what_one_row_of_a_group_says_is_said_of_the_whole() -> None:
+    marked = frame(["a", "a", "b"], state=["open", None, None], couponCodes=[None, ["X"], ["Y"]])
+    requests = to_requests(
+        sessions(), marked.with_columns(folding.heads(pl.Series(["a", "a", "b"])))
+    )
+    first, second = (json.loads(r.body or b"")["customerSession"] for r in requests)
+    assert (first["state"], first["couponCodes"]) == ("open", ["X"])
+    assert second["couponCodes"] == ["Y"]
+    assert "state" not in second
+
+
+def test_rows_of_a_group_stay_together_where_the_source_is_read_in_blocks(tmp_path: Path) -> None:
+    rows, lines = 3 * BLOCK_ROWS, 7
+    source = tmp_path / "carts.parquet"
+    number = pl.int_range(rows, eager=True)
+    pl.DataFrame(
+        {
+            "customerSessionId": pl.select(pl.format("s{}", number // lines)).to_series(),
+            "cartItem.sku": "A",
+            "cartItem.quantity": 1,
+        }
+    ).write_parquet(source, row_group_size=10_000)
+    blocks = list(Preparation(job_from([str(source)], Overrides(to="sessions"))).blocks())
+    assert len(blocks) > 1
+    assert [len(block.rejected) for block in blocks] == [0] * len(blocks)
+    good = pl.concat([block.good for block in blocks])
+    assert good["row"].to_list() == list(range(1, rows + 1))
+    assert all(block.good[HEAD][0] for block in blocks)
+    assert good[HEAD].sum() == -(-rows // lines)
