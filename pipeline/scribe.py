@@ -9,27 +9,21 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import anyio
-import polars as pl
 from anyio import CapacityLimiter, to_thread
 
 from pipeline.events import Listener, RequestsSettled, ResultsWritten, RowsRefused
 from pipeline.ledger import Ledger
 from pipeline.model import (
-    BATCH,
-    FILE,
-    KEY,
-    LINE,
-    ROW,
-    BatchLine,
     Change,
     RequestLine,
     State,
     Status,
 )
 from pipeline.operations import Operation
+from pipeline.outcomes import rows_of
 from pipeline.run_folder import RunFolder
 from pipeline.stages import results
-from pipeline.stages.staging import read_part, write_part
+from pipeline.stages.staging import write_part
 
 RESULTS_ROWS = 50_000
 """Rows of a results part: durable in some 13 ms (measured)."""
@@ -95,23 +89,12 @@ class Scribe:
             if rows < least:
                 self._unwritten = rows
                 return
-            frame = results.of_batches(self.operation, batches, self._staged(batches))
+            frame = results.of_batches(self.operation, batches, rows_of(self.folder, batches))
             file = f"part-{batches[0].id:08}-{batches[-1].id:08}.parquet"
             write_part(frame, self.folder.results / file)
             self.ledger.name_results(file, batches, provisional=doubts)
             self.tell(ResultsWritten(part=file, rows=len(frame)))
         self._unwritten = 0
-
-    def _staged(self, batches: list[BatchLine]) -> pl.DataFrame:
-        """Return row, file, line, key and batch of *batches*, in their order."""
-        parts: dict[str, list[BatchLine]] = {}
-        for batch in batches:
-            parts.setdefault(batch.file, []).append(batch)
-        frames = []
-        for file, within in parts.items():
-            part = read_part(self.folder.staged / file, [ROW, FILE, LINE, KEY, BATCH])
-            frames += [part.slice(batch.start, batch.rows) for batch in within]
-        return pl.concat(frames)
 
     def _report(self, changes: list[Change]) -> None:
         rows: Counter[Status] = Counter()
