@@ -119,16 +119,23 @@ class Run:
 
     @property
     def reasons(self) -> pl.DataFrame:
-        """Why rows failed: status, title, details, count; the most frequent first."""
+        """Why rows failed: status, title, details, count; the most frequent first.
+
+        The values that we rejected are left out of the words, so that alike reasons are counted
+        together; `failures` has them.
+        """
         columns = ("row", "status", "error_title", "error_details")
         paths = self._named("results")
         if not paths:
             return pl.DataFrame(schema={**dict.fromkeys(columns[1:], pl.String), "rows": pl.UInt32})
         failed = ~pl.col("status").is_in([status.value for status in GOOD])
+        rejected = pl.col("status") == Status.REJECTED.value
+        alike = pl.col("error_details").str.replace_all(r': "[^"]*" ', ": ")
         return (
             pl.scan_parquet(paths)
             .select(columns)
             .filter(failed)
+            .with_columns(pl.when(rejected).then(alike).otherwise("error_details"))
             .group_by("status", "error_title", "error_details")
             .agg(pl.len().alias("rows"), pl.col("row").min().alias("first_row"))
             .sort("rows", "first_row", descending=[True, False])
@@ -172,7 +179,7 @@ class Run:
         if len(reasons):
             head = ("rows", "status", "reason", "first row")
             lines = [
-                (f"{rows:,}", status, ": ".join(filter(None, (title, details))), str(first))
+                (f"{rows:,}", status, _words(status, title, details), f"{first:,}")
                 for status, title, details, rows, first in reasons.iter_rows()
             ]
             parts.append(_table(head, lines))
@@ -196,9 +203,19 @@ GOOD = (Status.DELIVERED, Status.UNCHANGED, Status.SUPERSEDED)
 """The statuses that need nobody's attention."""
 
 
+def _words(status: str, title: str | None, details: str | None) -> str:
+    """Return a reason in words; that a rejected row was not sent need not be said again."""
+    said = (details,) if status == Status.REJECTED.value and details else (title, details)
+    return ": ".join(part for part in said if part)
+
+
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    def cell(text: str, tag: str) -> str:
+        side = "right" if text.replace(",", "").replace(".", "").isdigit() else "left"
+        return f'<{tag} style="text-align: {side}">{html.escape(text)}</{tag}>'
+
     def row(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return "<tr>" + "".join(cell(text, tag) for text in cells) + "</tr>"
 
     body = "".join(row(line, "td") for line in lines)
     header = row(head, "th") if any(head) else ""

@@ -62,7 +62,7 @@ def test_status_tells_why_and_where_to_look(shell: Shell) -> None:
     assert shell("run", MESSY).exit_code == 1
     shown = shell("status", "last").stdout
     assert "rejected     45" in shown
-    assert "is empty" in shown
+    assert "is not one of bronze" in shown
     for name in ("results", "failures.parquet", "log.jsonl"):
         (line,) = [one for one in shown.splitlines() if f"/{name}" in one]
         assert Path(line.split()[1]).exists()

@@ -26,6 +26,7 @@ class Sign:
     words: str
     kills: tuple[Kill, ...] = ()
     faults: str = FINE
+    rows: int = ROWS
 
 
 SIGNS = (
@@ -41,7 +42,14 @@ SIGNS = (
         kills=(Kill("results named"),),
         words="is gone",
     ),
-    Sign(mutant="no_lanes", operation="profiles", words="in flight together"),
+    # Slow answers and many rows: requests that may overlap do, whatever the machine is busy with.
+    Sign(
+        mutant="no_lanes",
+        operation="profiles",
+        faults="latency:100ms",
+        rows=1500,
+        words="in flight together",
+    ),
     Sign(
         mutant="fresh_keys",
         operation="sessions",
@@ -70,7 +78,7 @@ EACH = pytest.mark.parametrize("sign", [pytest.param(sign, id=sign.mutant) for s
 
 def carried(sign: Sign, oracle: Oracle, folder: Path, *, mutant: str) -> Round:
     """Carry the round of *sign*, with or without its mutant."""
-    case = CASES[sign.operation](ROWS, seed=3)
+    case = CASES[sign.operation](sign.rows, seed=3)
     made = Round(case=case, oracle=oracle, folder=folder, faults=sign.faults, mutant=mutant, seed=5)
     return made.carry(sign.kills)
 
