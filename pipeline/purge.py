@@ -25,7 +25,7 @@ from pipeline.model import BATCH, FILE, HEAD, KEY, LINE, ROW, SOURCE, Status
 from pipeline.operations import Operation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import mapping
-from pipeline.stages.staging import write_part
+from pipeline.stages.staging import read_part, write_part
 
 THEIRS = "\0theirs"
 NUMBERS = {ROW, FILE, LINE, BATCH, HEAD}
@@ -106,9 +106,7 @@ class _Run:
 
     def empty(self) -> int:
         """Take the people out of every file, and return how many rows were theirs."""
-        named = {
-            path: self._named(pl.read_parquet_schema(path)) for path in _parts(self.folder.staged)
-        }
+        named = {path: self._named(path) for path in _parts(self.folder.staged)}
         named |= {path: self._named_in_source(path) for path in _parts(self.folder.rejected)}
         for path, theirs in named.items():
             self._note(path, theirs)
@@ -126,15 +124,15 @@ class _Run:
             _blank(path, theirs)
         return len(self.rows)
 
-    def _named(self, schema: dict[str, pl.DataType]) -> pl.Expr:
+    def _named(self, path: Path) -> pl.Expr:
         """Return which rows of a staged part name one of the people."""
         people = {KEY, *_people(self.job.operation)}
-        columns = [name for name in schema if name in people]
+        columns = [name for name in pl.read_parquet_schema(path) if name in people]
         return pl.any_horizontal(pl.col(columns).cast(pl.String).is_in(self.keys))
 
     def _named_in_source(self, path: Path) -> pl.Expr:
         """Return which rows of a rejected part name one, by the columns as they came."""
-        source = pl.read_parquet(path, columns=[SOURCE])[SOURCE].struct.unnest()
+        source = read_part(path, [SOURCE])[SOURCE].struct.unnest()
         options = [Column(field=name, value=said) for name, said in self.job.options.items()]
         compiled = mapping.compile_mapping(
             (*self.job.columns, *options),
@@ -148,14 +146,14 @@ class _Run:
         return named | pl.col("raw").str.contains_any(self.keys)
 
     def _note(self, path: Path, named: pl.Expr) -> None:
-        theirs = pl.read_parquet(path).filter(named.fill_null(False))
+        theirs = read_part(path).filter(named.fill_null(False))
         self.rows = pl.concat([self.rows, theirs.select(FILE, ROW)])
         if BATCH in theirs.columns:
             self.batches |= set(theirs[BATCH])
 
     def _clean_results(self, path: Path) -> None:
         """Empty what results say of their rows, and take them out of what is said of others."""
-        frame = pl.read_parquet(path)
+        frame = read_part(path)
         theirs = self.rows.select(pl.col(FILE).alias("source"), ROW, pl.lit(True).alias(THEIRS))
         marked = frame.join(theirs.unique(), on=["source", ROW], how="left", maintain_order="left")
         marked = marked.with_columns(
@@ -188,7 +186,7 @@ class _Run:
         path = self.folder.failures
         if not path.exists():
             return
-        frame = pl.read_parquet(path)
+        frame = read_part(path)
         theirs = self.rows.select(pl.col(FILE).alias("_file"), pl.col(ROW).alias("_row"))
         left = frame.join(theirs, on=["_file", "_row"], how="anti", maintain_order="left")
         metadata = pl.read_parquet_metadata(path)
@@ -215,7 +213,7 @@ def _parts(folder: Path) -> list[Path]:
 
 def _blank(path: Path, named: pl.Expr) -> None:
     """Leave nothing in the rows of a staged or rejected part but their numbers."""
-    frame = pl.read_parquet(path).with_columns(named.fill_null(False).alias(THEIRS))
+    frame = read_part(path).with_columns(named.fill_null(False).alias(THEIRS))
     if not frame[THEIRS].any():
         return
     gone = [name for name in frame.columns if name not in {*NUMBERS, "reasons", THEIRS}]

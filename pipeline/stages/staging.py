@@ -50,6 +50,8 @@ class Stager:
     before: Before = field(default_factory=Before)
     _batches: list[pl.DataFrame] = field(default_factory=list)
     _rejected: list[tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=list)
+    _rows: int = 0
+    """Of the batches that wait for their part."""
     _batch: int = 0
     _rejected_seen: int = 0
     _parts: int = 0
@@ -66,9 +68,9 @@ class Stager:
             if self._batch <= len(self.before.batches):
                 self._check(batch)
                 continue
-            number = pl.lit(self._batch, pl.UInt32).alias(BATCH)
-            self._batches.append(batch.with_columns(number))
-            if sum(map(len, self._batches)) >= PART_ROWS:
+            self._batches.append(batch)
+            self._rows += len(batch)
+            if self._rows >= PART_ROWS:
                 yield self._write()
 
     def reject(self, rejected: pl.DataFrame, results: pl.DataFrame) -> Iterator[StagedPart]:
@@ -104,17 +106,30 @@ class Stager:
             write_part(results, self.folders.results / file)
             aside = (Aside(status=Status.REJECTED, file=file, rows=len(rows)),)
             self._rejected = []
-        batches, self._batches = self._batches, []
+        batches, self._batches, self._rows = self._batches, [], 0
         file = ""
         if batches:
             self._parts += 1
             file = f"part-{self._parts:06}.parquet"
-            write_part(pl.concat(batches), self.folders.staged / file)
+            write_part(_numbered(batches, self._batch), self.folders.staged / file)
         return StagedPart(
             file=file,
             batches=tuple((len(batch), batch[ROW][0]) for batch in batches),
             aside=aside,
         )
+
+
+def _numbered(batches: list[pl.DataFrame], last: int) -> pl.DataFrame:
+    """Return *batches* as one frame with their numbers, up to *last*.
+
+    At once: where hardly two rows agree, a batch has one row, and there are millions of them.
+    """
+    first = last - len(batches) + 1
+    sizes = pl.Series([len(batch) for batch in batches], dtype=pl.UInt32)
+    numbers = pl.int_range(first, last + 1, dtype=pl.UInt32, eager=True).alias(BATCH)
+    return pl.concat(batches).with_columns(
+        pl.select(numbers.repeat_by(sizes).explode()).to_series()
+    )
 
 
 def write_part(frame: pl.DataFrame, path: Path) -> None:
