@@ -357,8 +357,11 @@ def _check_size(journey: Journey, rows: int) -> None:
     limits, before = journey.job.limits, journey.rows_before
     go_on = f"look at the source; `pipeline resume {journey.folder.path}` goes on all the same"
     if not rows and limits.empty == "error" and not journey.ledger.fact(ASIDE):
-        raise LimitError("the source has no rows, and limits.empty says that is an error",
-                         hint=go_on)  # fmt: skip
+        raise LimitError(
+            "the source has no rows, not one after its header",
+            hint='look at the export; where that is all right, say empty = "ok" under [limits], '
+            "or --empty ok",
+        )
     if limits.shrink_max is None or before is None or rows >= before:
         return
     if not limits.shrink_max.allows(before - rows, before):

@@ -84,7 +84,7 @@ class Limits:
     tolerate: Allowance | None = None
     shrink_max: Allowance | None = None
     """By how much a source may be smaller than that of the job's last finished run."""
-    empty: str = "ok"
+    empty: str = "error"
     """Whether a source without rows is "ok" or an "error"."""
 
 

@@ -280,12 +280,11 @@ def test_tolerated_rows_are_a_success_with_a_warning(account: Account, customers
     assert "tolerates" in run.ended.message
 
 
-def test_a_source_with_a_header_only_is_a_run_without_rows(
-    account: Account, tmp_path: Path
-) -> None:
+def test_a_source_with_a_header_only_is_told(account: Account, tmp_path: Path) -> None:
     source = write_csv(tmp_path / "none.csv", [], ["integrationId"])
     run = account.run(job(source))
-    assert (run.ended.totals.rows, run.ended.exit_code, len(run.results)) == (0, 0, 0)
+    assert (run.ended.totals.rows, run.ended.exit_code, len(run.results)) == (0, 3, 0)
+    assert "has no rows" in run.ended.message
 
 
 def test_a_frame_is_spooled_and_its_run_can_be_resumed(account: Account) -> None:
