@@ -153,7 +153,9 @@ JOB = (
         "--shrink-max", metavar=AMOUNT, help="A source that is smaller by more stops the run."
     ),
     click.option(
-        "--empty", type=click.Choice(("ok", "error")), help="A source without rows. [default: error]"
+        "--empty",
+        type=click.Choice(("ok", "error")),
+        help="A source without rows. [default: error]",
     ),
 )
 SENDING = (
