@@ -19,7 +19,7 @@ from pipeline import durable, run_folder
 from pipeline.config.column import Column
 from pipeline.config.job import Job
 from pipeline.errors import PipelineError, RunError
-from pipeline.ledger import Ledger
+from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.ledger.scrub import scrub
 from pipeline.model import BATCH, FILE, HEAD, KEY, LINE, ROW, SOURCE, Status
 from pipeline.operations import Operation
@@ -107,7 +107,8 @@ class _Run:
     def empty(self) -> int:
         """Take the people out of every file, and return how many rows were theirs."""
         named = {path: self._named(path) for path in _parts(self.folder.staged)}
-        named |= {path: self._named_in_source(path) for path in _parts(self.folder.rejected)}
+        aside = [path for kind in SET_ASIDE for path in _parts(self.folder.place(kind))]
+        named |= {path: self._named_in_source(path) for path in aside}
         for path, theirs in named.items():
             self._note(path, theirs)
         # What the rows are found by goes last, so that an interrupted purge can be made again.

@@ -9,10 +9,12 @@ import polars as pl
 import pytest
 
 from pipeline import run_folder
+from pipeline.model import Status
 from pipeline.purge import Purged, purge
 from pipeline.run import Run
 from tests.journey.account import Account, job
 from tests.operations.test_end_to_end import write_csv
+from tests.retry.test_retry import retry
 
 NOW = 1_790_000_000.0
 PERSON = "p-4711-erased"
@@ -132,3 +134,18 @@ def test_nobody_is_taken_out_for_a_name_that_is_part_of_another(
     referrals(account, tmp_path)
     assert purge(account.runs_dir, [PERSON[:-1], "", OTHER + "s"], now=NOW).rows == 0
     assert traces(account.runs_dir)
+
+
+def test_rows_that_a_retry_set_aside_are_emptied_too(account: Account, tmp_path: Path) -> None:
+    source = tmp_path / "people.csv"
+    source.write_text(f"integrationId,n\n{PERSON},bad\n{OTHER},bad\n{PERSON},2\n")
+    typed = {"attributes.N": {"column": "n", "type": "integer"}}
+    mended = {"attributes.N": {"sql": "replace(n, 'bad', '1')", "type": "integer"}}
+    run = account.run(job(source, columns=typed))
+    again = retry(account, run, mended=job(source, columns=mended))
+    assert again.ended.totals.of(Status.SUPERSEDED) == 1
+    assert traces(again.folder)
+    before = again.ended.totals
+    purge(account.runs_dir, [PERSON], now=NOW)
+    assert traces(again.folder) == []
+    assert again.ended.totals == before
