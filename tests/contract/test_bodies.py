@@ -39,7 +39,10 @@ def texts(field: Field) -> st.SearchStrategy[str]:
     most = min(field.length_max or 20, 20)
     if field.pattern:
         return st.text("AZaz09._%+@-", min_size=least, max_size=most)
-    return st.text(CHARACTERS, min_size=least, max_size=max(most, least))
+    plain = st.text(CHARACTERS, min_size=least, max_size=max(most, least))
+    if field.place is Place.PATH:
+        return plain.filter(lambda text: text not in {".", ".."})  # no URL can carry them
+    return plain
 
 
 def numbers(field: Field) -> st.SearchStrategy[str]:
