@@ -25,6 +25,8 @@ KeyFor = Callable[[int], str]
 Slot = Callable[[], AbstractAsyncContextManager[object]]
 """What is held around each single attempt: where a limiter or a pacer comes in."""
 
+AT_ONCE = 16
+"""Exchanges begun, where nothing says how many."""
 STOPPED = "stopped"
 """The reason of an exchange that `stop` has ended."""
 RESUMED = Judged(
@@ -90,6 +92,8 @@ class Exchanger:
     policy: Policy = field(default_factory=Policy)
     patience: breaker.Patience = field(default_factory=breaker.Patience)
     slot: Slot = nullcontext
+    at_once: Callable[[], int] = lambda: AT_ONCE
+    """How many exchanges are worth having begun, as things stand."""
     in_flight: int = field(default=0, init=False)
     halted: str = field(default="", init=False)
     """Why no attempt is made any more; "" while the run goes on."""
