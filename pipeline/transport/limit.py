@@ -10,6 +10,8 @@ It is a fraction: 5.7 are six places that rest a little, so that 5.7 of them are
 """
 
 import math
+import os
+W=float(os.environ.get('W','.5'))
 from dataclasses import dataclass, field, replace
 
 from pipeline.transport import crowd
@@ -17,7 +19,7 @@ from pipeline.transport.crowd import Memory, Round
 
 CEILING = 200
 """Requests in flight at most: connections that one host takes from one client, with room."""
-EVEN = 1.2
+EVEN = float(os.environ.get('EV','1.2'))
 """Places times the pace: requests leave at most a fifth faster than answers come. A burst after a
 pause is spread over the round trip; a place that comes free is not kept waiting."""
 HUSH_S_MAX = 0.25
@@ -35,7 +37,7 @@ class Tuning:
     """Of what was found, this much is used."""
     hold_s: float = 60.0
     """For so long; then it is found anew, for some hundred requests."""
-    decrease: float = 0.9
+    decrease: float = 0.93
     """For the first trouble; what follows at once takes more: 0.9², 0.9³ …"""
     collapse: float = 0.5
     """One fall leaves so much at least; and where less is left of a good limit, a search begins."""
@@ -46,7 +48,7 @@ class Tuning:
     belief after another second. A pause of ours is no weakness of theirs."""
     horizon: float = 200.0
     """Answers until the limit is back where trouble was met. Each return costs some refusals, …"""
-    bill: float = 150.0
+    bill: float = 120.0
     """… and this many answers are waited for each: well under two in a hundred are refused …"""
     horizon_max: float = 1000.0
     """… but for a fall that cost so many that it tells of another world."""
@@ -54,7 +56,7 @@ class Tuning:
     """The horizon in round trips, where 200 answers are but a few."""
     pauses: float = 20.0
     """The horizon in pauses that the API asked for with its refusal."""
-    swell: float = 0.1
+    swell: float = 0.2
     """How the limit grows past the last trouble: by so much within one more horizon, eight times as
     much in two. Then it doubles: the API is not what it was."""
     settled: int = 10
@@ -63,6 +65,7 @@ class Tuning:
     """Doubling waits so long: limits on a rate are noticed late on a quick road. Twice as long
     after each search that had to be taken back, up to `patience` times."""
     patience: float = 16.0
+    nearly: float = 0.75
     sample: int = 32
     """Answers from which latency is judged, once the search is over."""
 
@@ -151,7 +154,7 @@ def rest_s(limit: Limit, tuning: Tuning) -> float:
 
 def interval_s(limit: Limit, tuning: Tuning) -> float:
     """Return what lies at least between two requests."""
-    even = limit.latency_s / (limit.used(tuning) * EVEN)
+    even = limit.latency_s / (limit.used(tuning) * (2.0 if limit.searching else EVEN))
     hush = min(even * 2.0 ** min(limit.refused, 32), HUSH_S_MAX)
     return max(even, hush) if limit.refused else even
 
@@ -163,7 +166,8 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     limit = replace(limit, refused=0)
     if heard.sent_at < limit.fell_at:
         return limit
-    reached = heard.in_flight >= math.floor(limit.used(tuning))
+    full = limit.used(tuning) * (tuning.nearly if limit.searching else 1.0)
+    reached = heard.in_flight >= math.floor(full)
     took_s = heard.at - heard.sent_at
     limit = replace(
         limit,
@@ -223,7 +227,7 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
         good=limit.value if settled else limit.good,
         falls=0 if settled else limit.falls,
         failed=0 if along > 1.0 and not limit.searching else limit.failed,
-        searching=limit.searching or along > 3.0,  # noqa: PLR2004 - two beyond the last trouble
+        searching=limit.searching or along > 2.0,  # noqa: PLR2004 - two beyond the last trouble
         held=tuning.share < 1.0 and (value >= tuning.ceiling or (limit.held and not is_over)),
         round=Round(since=now),
     )
@@ -268,9 +272,8 @@ def _smoothed(limit: Limit, took_s: float) -> float:
     """Return the latency with one more answer in it; a round trip counts as Vector has it."""
     if not limit.latency_s:
         return max(took_s, crowd.SECONDS_MIN)
-    weight = crowd.FRESHNESS / max(limit.value, 1.0)
-    old = crowd.log_of(limit.latency_s)
-    return math.exp(old + weight * (crowd.log_of(took_s) - old))
+    weight = W * crowd.FRESHNESS / max(limit.value, 1.0)
+    return limit.latency_s + weight * (min(max(took_s, crowd.SECONDS_MIN), 8*limit.latency_s) - limit.latency_s)
 
 
 def _flown(limit: Limit, now: float, tuning: Tuning) -> Flow:

@@ -1,0 +1,108 @@
+"""The policy against servers with physics: as good as the best number anyone could have chosen.
+
+Each file in scenarios/ says what a server is like, what must come of it, and why. The best fixed
+number is found by the same simulator. At the end the policy is broken in the ways in which such
+policies are broken, to see that the scenarios notice.
+"""
+
+import functools
+import random
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.transport import limit as limits
+from pipeline.transport.limit import CEILING, Heard, Limit, Tuning
+from tests.pacing.physics import Physics, Server
+from tests.pacing.simulation import Adaptive, Fixed, Learn, Run, run
+
+SCENARIOS = sorted(path.stem for path in (Path(__file__).parent / "scenarios").glob("*.toml"))
+SEED = 1
+GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, CEILING)
+Band = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A file of scenarios/: physics in, bands out."""
+
+    phases: dict[float, Physics]
+    seconds: float
+    expect: dict[str, Any]
+
+    @classmethod
+    @functools.cache
+    def of(cls, name: str) -> "Scenario":
+        path = Path(__file__).parent / "scenarios" / f"{name}.toml"
+        said = tomllib.loads(path.read_text())
+        assert len(said["why"]) > 20
+        phases = {}
+        for phase in said["server"]:
+            since = phase.pop("from", 0.0)
+            phases[since] = Physics(**phase)
+        return cls(phases=phases, seconds=said["seconds"], expect=said["expect"])
+
+    def play(self, client: Fixed | Adaptive) -> Run:
+        server = Server(self.phases, random.Random(SEED))
+        return run(server, client, self.seconds, seed=SEED)
+
+    def fixed(self, number: int) -> int:
+        return len(self.play(Fixed(number)).taken)
+
+
+@functools.cache
+def best_of(name: str) -> int:
+    """How many requests the best of the fixed numbers delivers: coarsely, then between."""
+    scenario = Scenario.of(name)
+    taken = {number: scenario.fixed(number) for number in GRID}
+    best = max(taken, key=lambda number: taken[number])
+    index = GRID.index(best)
+    low, high = GRID[max(index - 1, 0)], GRID[min(index + 1, len(GRID) - 1)]
+    between = sorted({low + (high - low) * part // 6 for part in range(1, 6)} - set(taken))
+    return max(taken[best], *map(scenario.fixed, between), 0)
+
+
+def misses(name: str, client: Adaptive) -> list[str]:
+    """Say which bands *client* misses."""
+    scenario, expect = Scenario.of(name), Scenario.of(name).expect
+    done, seconds = scenario.play(client), scenario.seconds
+    best = best_of(name)
+    last = done.limits_between(seconds * 2 / 3, seconds)
+    found = {
+        "best_rate": best / seconds,
+        "of_the_best": len(done.taken) / best,
+        "refused": done.refused_share,
+        "limit": sum(last) / len(last) if last else 0.0,
+    }
+    bands: dict[str, tuple[float, Band]] = {key: (found[key], expect[key]) for key in found}
+    for since, until, low, high in expect.get("meanwhile", ()):
+        meanwhile = done.limits_between(since, until)
+        mean = sum(meanwhile) / len(meanwhile) if meanwhile else 0.0
+        bands[f"limit from {since} to {until}"] = (mean, (low, high))
+    return [
+        f"{what}: {value:.3f}, expected {low} to {high}"
+        for what, (value, (low, high)) in bands.items()
+        if not low - 1e-9 <= value <= high + 1e-9
+    ]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_it_does_as_well_as_the_best_number(name: str) -> None:
+    assert misses(name, Adaptive()) == []
+
+
+@pytest.mark.parametrize("name", [n for n in SCENARIOS if n != "retry_after"])
+def test_the_bands_are_what_was_promised(name: str) -> None:
+    expect = Scenario.of(name).expect
+    assert expect["of_the_best"][0] >= 0.9
+    assert expect["refused"][1] <= 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_no_number_at_all_is_better_than_the_best(name: str) -> None:
+    every = max(Scenario.of(name).fixed(number) for number in range(1, CEILING + 1))
+    assert every <= best_of(name) * 1.01
