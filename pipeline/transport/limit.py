@@ -2,7 +2,7 @@
 
 Each answer is evidence. A refusal (429, 503, a time-out …) says "too many"; so does latency, by and
 by (`crowd`). Without either the limit grows, if it was reached: never beyond what there is evidence
-for. At first it doubles; it falls by a tenth, once a round trip; it comes back along a cubic, flat
+for. At first it doubles; it falls a little, once a round trip; it comes back along a cubic, flat
 where it fell and steep far from there. Knows neither requests nor connections; reads no clock.
 
 It is a fraction: 5.7 are six places that rest a little, so that 5.7 of them are busy on average;
@@ -10,8 +10,6 @@ It is a fraction: 5.7 are six places that rest a little, so that 5.7 of them are
 """
 
 import math
-import os
-W=float(os.environ.get('W','.5'))
 from dataclasses import dataclass, field, replace
 
 from pipeline.transport import crowd
@@ -19,9 +17,15 @@ from pipeline.transport.crowd import Memory, Round
 
 CEILING = 200
 """Requests in flight at most: connections that one host takes from one client, with room."""
-EVEN = float(os.environ.get('EV','1.2'))
-"""Places times the pace: requests leave at most a fifth faster than answers come. A burst after a
-pause is spread over the round trip; a place that comes free is not kept waiting."""
+EVEN, EVEN_SEARCHING = 1.2, 2.0
+"""Where something was refused, requests leave at most so many times faster than answers come: a
+burst after a pause is spread over the round trip, and a place that comes free hardly waits."""
+BEYOND = 2.0
+"""Horizons since a fall, the second of them beyond where it fell, after which a search begins."""
+CALM = 0.1
+"""Weight of a round trip in the mean latency, which sets the pace: an uneven one is refused."""
+AGES = 8.0
+"""Times the mean: what takes longer counts as that."""
 HUSH_S_MAX = 0.25
 """The pace halves with each refusal in a row, down to this: while nothing is taken, little goes."""
 
@@ -38,7 +42,7 @@ class Tuning:
     hold_s: float = 60.0
     """For so long; then it is found anew, for some hundred requests."""
     decrease: float = 0.93
-    """For the first trouble; what follows at once takes more: 0.9², 0.9³ …"""
+    """For the first trouble; what follows at once takes more: 0.93², 0.93³ …"""
     collapse: float = 0.5
     """One fall leaves so much at least; and where less is left of a good limit, a search begins."""
     fall_s: float = 0.1
@@ -48,17 +52,17 @@ class Tuning:
     belief after another second. A pause of ours is no weakness of theirs."""
     horizon: float = 200.0
     """Answers until the limit is back where trouble was met. Each return costs some refusals, …"""
-    bill: float = 120.0
-    """… and this many answers are waited for each: well under two in a hundred are refused …"""
-    horizon_max: float = 1000.0
-    """… but for a fall that cost so many that it tells of another world."""
+    bill: float = 200.0
+    """… and this many answers are waited for each, so that few in a hundred are refused, …"""
+    horizon_max: float = 1500.0
+    """… but no more than this: a fall that costs more tells of another world."""
     rounds: float = 10.0
     """The horizon in round trips, where 200 answers are but a few."""
     pauses: float = 20.0
     """The horizon in pauses that the API asked for with its refusal."""
     swell: float = 0.2
-    """How the limit grows past the last trouble: by so much within one more horizon, eight times as
-    much in two. Then it doubles: the API is not what it was."""
+    """The limit grows past the last trouble by so much within one more horizon, slowly at first.
+    Then it doubles: the API is not what it was."""
     settled: int = 10
     """Answers without trouble after which a fall is over."""
     round_s: float = 0.1
@@ -66,6 +70,7 @@ class Tuning:
     after each search that had to be taken back, up to `patience` times."""
     patience: float = 16.0
     nearly: float = 0.75
+    """A search counts its limit as reached with so much of it: it does not wait for the last."""
     sample: int = 32
     """Answers from which latency is judged, once the search is over."""
 
@@ -149,12 +154,16 @@ def places(limit: Limit, tuning: Tuning) -> int:
 
 def rest_s(limit: Limit, tuning: Tuning) -> float:
     """Return how long a free place rests, so that as many are busy as the limit says."""
+    if not limit.bill:
+        return 0.0
     return limit.latency_s * (places(limit, tuning) / limit.used(tuning) - 1.0)
 
 
 def interval_s(limit: Limit, tuning: Tuning) -> float:
-    """Return what lies at least between two requests."""
-    even = limit.latency_s / (limit.used(tuning) * (2.0 if limit.searching else EVEN))
+    """Return what lies at least between two requests: nothing, while none has been refused."""
+    if not limit.bill:
+        return 0.0
+    even = limit.latency_s / (limit.used(tuning) * (EVEN_SEARCHING if limit.searching else EVEN))
     hush = min(even * 2.0 ** min(limit.refused, 32), HUSH_S_MAX)
     return max(even, hush) if limit.refused else even
 
@@ -227,7 +236,7 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
         good=limit.value if settled else limit.good,
         falls=0 if settled else limit.falls,
         failed=0 if along > 1.0 and not limit.searching else limit.failed,
-        searching=limit.searching or along > 2.0,  # noqa: PLR2004 - two beyond the last trouble
+        searching=limit.searching or along > BEYOND,
         held=tuning.share < 1.0 and (value >= tuning.ceiling or (limit.held and not is_over)),
         round=Round(since=now),
     )
@@ -269,11 +278,11 @@ def _regrown(limit: Limit, tuning: Tuning) -> float:
 
 
 def _smoothed(limit: Limit, took_s: float) -> float:
-    """Return the latency with one more answer in it; a round trip counts as Vector has it."""
-    if not limit.latency_s:
-        return max(took_s, crowd.SECONDS_MIN)
-    weight = W * crowd.FRESHNESS / max(limit.value, 1.0)
-    return limit.latency_s + weight * (min(max(took_s, crowd.SECONDS_MIN), 8*limit.latency_s) - limit.latency_s)
+    """Return the mean latency with one more answer in it; one that took ages does not upset it."""
+    took_s = max(took_s, crowd.SECONDS_MIN)
+    old_s = limit.latency_s or took_s
+    weight = CALM / max(limit.value, 1.0)
+    return old_s + weight * (min(took_s, AGES * old_s) - old_s)
 
 
 def _flown(limit: Limit, now: float, tuning: Tuning) -> Flow:

@@ -137,14 +137,15 @@ class Throttle:
         return max(asked_s, limits.interval_s(self._limit, self._tuning))
 
     def _learn(self, heard: Heard, result: Answer | Fault) -> None:
-        before, self._limit = self._limit, limits.learn(self._limit, heard, self._tuning)
+        before, self._limit = self._limit.value, limits.learn(self._limit, heard, self._tuning)
         after = self._limit.value
-        if after > before.value:
+        if after > before:
             self._freed.set()
         far = abs(after - self._told) > TOLD_SHARE * self._told
         if far and heard.at - self._told_at >= TOLD_S:
+            why = "all that was sent was taken" if after > self._told else _trouble(result)
             self._told, self._told_at = after, heard.at
-            self.tell(LimitChanged(limit=round(after, 1), why=_why(before, self._limit, result)))
+            self.tell(LimitChanged(limit=round(after, 1), why=why))
 
 
 def _is_trouble(result: Answer | Fault) -> bool:
@@ -159,9 +160,7 @@ def _asked_s(result: Answer | Fault, now: float) -> float:
     return min(asked_wait(result.retry_after, now) or 0.0, Policy().retry_after_max_s)
 
 
-def _why(before: Limit, after: Limit, result: Answer | Fault) -> str:
-    if after.value > before.value:
-        return "all that was sent was taken"
+def _trouble(result: Answer | Fault) -> str:
     if isinstance(result, Fault):
         return result.what
     return f"status {result.status}" if result.status in TROUBLE else "answers come later and later"

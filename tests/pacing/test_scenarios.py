@@ -20,7 +20,7 @@ from tests.pacing.physics import Physics, Server
 from tests.pacing.simulation import Adaptive, Fixed, Learn, Run, run
 
 SCENARIOS = sorted(path.stem for path in (Path(__file__).parent / "scenarios").glob("*.toml"))
-SEED = 1
+SEED = 7
 GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, CEILING)
 Band = tuple[float, float]
 
@@ -106,3 +106,72 @@ def test_the_bands_are_what_was_promised(name: str) -> None:
 def test_no_number_at_all_is_better_than_the_best(name: str) -> None:
     every = max(Scenario.of(name).fixed(number) for number in range(1, CEILING + 1))
     assert every <= best_of(name) * 1.01
+
+
+# ── broken policies ──────────────────────────────────────────────────────────────────────────────
+
+
+def never_falls(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    return limits.learn(limit, replace(heard, trouble=False), tuning)
+
+
+def never_grows(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    after = limits.learn(limit, heard, tuning)
+    return replace(after, value=min(after.value, tuning.start))
+
+
+def falls_for_each_failure(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    """As if every refusal of one round trip were news."""
+    if heard.trouble:
+        limit = replace(limit, fell_at=float("-inf"), falls=0, searching=False)
+        limit = replace(limit, flow=limits.Flow())
+    return limits.learn(limit, heard, tuning)
+
+
+def takes_latency_for_granted(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    return limits.learn(replace(limit, memory={}), heard, tuning)
+
+
+def takes_every_slow_answer_for_load(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    slow = heard.at - heard.sent_at > 2 * limit.latency_s > 0
+    return limits.learn(limit, replace(heard, trouble=heard.trouble or slow), tuning)
+
+
+BROKEN: dict[str, tuple[Learn, Tuning, tuple[str, ...]]] = {
+    "no decrease": (never_falls, Tuning(), ("hard_rate", "hard_concurrency", "brown_out")),
+    "no growth": (never_grows, Tuning(), ("constant_link", "queue", "recovery")),
+    "a decrease for each failure": (
+        falls_for_each_failure,
+        Tuning(),
+        ("hard_rate_far", "loss_of_workers"),
+    ),
+    "growth whatever the latency": (
+        takes_latency_for_granted,
+        Tuning(),
+        ("thrash", "steep_knee", "queue"),
+    ),
+    "fear of slow answers": (
+        takes_every_slow_answer_for_load,
+        Tuning(),
+        ("slow_tails", "slow_tails_without_limit"),
+    ),
+    "additive growth from eight": (
+        limits.learn,
+        Tuning(round_s=1e9),
+        ("constant_link", "shallow_slope"),
+    ),
+    "a return that is too quick": (
+        limits.learn,
+        Tuning(horizon=20.0, bill=0.0, rounds=0.5),
+        ("hard_concurrency", "hard_rate_even"),
+    ),
+    "halving": (limits.learn, Tuning(decrease=0.5), ("hard_concurrency", "hard_rate_far")),
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "name"), [(what, name) for what in BROKEN for name in BROKEN[what][2]]
+)
+def test_a_broken_policy_is_noticed(what: str, name: str) -> None:
+    learn, tuning, _ = BROKEN[what]
+    assert misses(name, Adaptive(tuning, learn=learn))
