@@ -63,6 +63,8 @@ class Throttle:
     _pace: Pace = field(default_factory=Pace, init=False)
     _door: anyio.Lock = field(default_factory=anyio.Lock, init=False)
     _freed: anyio.Event = field(default_factory=anyio.Event, init=False)
+    _free_since: float = field(default=-math.inf, init=False)
+    """When there was last no place free."""
     _told: float = field(init=False)
     _told_at: float = field(default=-math.inf, init=False)
 
@@ -90,6 +92,8 @@ class Throttle:
         try:
             yield
         finally:
+            if self.in_flight >= self.places:
+                self._free_since = self.clock.monotonic()
             self.in_flight -= 1
             self._freed.set()
 
@@ -114,15 +118,13 @@ class Throttle:
 
     async def _turn(self) -> None:
         """Wait until a place is free, has rested, and the pace allows it."""
-        free_since: float | None = None
         while True:
             if self.in_flight >= self.places:
-                free_since, self._freed = None, anyio.Event()
+                self._freed = anyio.Event()
                 await self._freed.wait()
                 continue
             now = self.clock.monotonic()
-            free_since = now if free_since is None else free_since
-            wait_s = max(self._pace.at, free_since + self._rest_s()) - now
+            wait_s = max(self._pace.at, self._free_since + self._rest_s()) - now
             if wait_s <= (0.0 if self.speed.rate else TICK_S):
                 return
             await self.clock.sleep(wait_s)

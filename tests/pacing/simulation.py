@@ -136,7 +136,7 @@ class _Scene:
     _in_flight: int = 0
     _begun: int = 0
     _ready: deque[_Attempt] = field(default_factory=deque)
-    _free_since: float | None = None
+    _free_since: float = -1e9
     _woken_at: float = -1.0
     _events: list[tuple[float, int, str, _Attempt]] = field(default_factory=list)
     _counter: int = 0
@@ -158,14 +158,12 @@ class _Scene:
     def pump(self, now: float) -> None:
         """Let leave what may: one after the other, as the door of the throttle does."""
         while self._in_flight < self.client.places and self._has_one():
-            self._free_since = now if self._free_since is None else self._free_since
             at = self.client.leaves_at(self._free_since)
             if at - now > TICK_S:
                 if not now < self._woken_at <= at:
                     self.wake(at)
                 return
             self._leave(self._ready.popleft(), now)
-        self._free_since = None
 
     def _has_one(self) -> bool:
         if not self._ready and self._begun < self.client.places + SPARE:
@@ -174,7 +172,6 @@ class _Scene:
         return bool(self._ready)
 
     def _leave(self, attempt: _Attempt, now: float) -> None:
-        self._free_since = None
         self._in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self._in_flight)
         self.sent.append(now)
@@ -184,6 +181,8 @@ class _Scene:
         self._at(now + took_s, "answer", attempt)
 
     def _answered(self, attempt: _Attempt, now: float) -> None:
+        if self._in_flight >= self.client.places:
+            self._free_since = now
         self._in_flight -= 1
         pause_s = 0.0
         if attempt.is_taken:
