@@ -117,7 +117,7 @@ class Limit:
     """The limit that held when a fall was last over."""
     peak: float = math.inf
     """The limit before the last fall, and after it."""
-    trough: float = 0.0
+    low: float = 0.0
     fell_at: float = -math.inf
     falls: int = 0
     """In a row."""
@@ -244,7 +244,7 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
 
 def _fallen(limit: Limit, value: float, now: float, tuning: Tuning) -> Limit:
     """Fall to *value*. Where that is little of what was good, search anew; else come back."""
-    was_search = limit.searching and limit.value > limit.trough
+    was_search = limit.searching and limit.value > limit.low
     collapsed = value < limit.good * tuning.collapse and not was_search
     found = tuning.share < 1.0 and not limit.searching
     return replace(
@@ -254,7 +254,7 @@ def _fallen(limit: Limit, value: float, now: float, tuning: Tuning) -> Limit:
         held=(limit.held or found) and not collapsed,
         good=value if was_search else limit.good,
         peak=limit.value,
-        trough=value,
+        low=value,
         fell_at=now,
         falls=limit.falls + 1,
         failed=limit.failed + was_search,
@@ -273,8 +273,8 @@ def _horizon(limit: Limit, tuning: Tuning) -> float:
 def _regrown(limit: Limit, tuning: Tuning) -> float:
     """Return where the limit is, `quiet` answers after it fell."""
     beyond = limit.quiet / _horizon(limit, tuning) - 1.0
-    rise = limit.peak - limit.trough if beyond < 0 else tuning.swell * limit.peak
-    return min(max(limit.peak + rise * beyond**3, limit.trough), tuning.ceiling)
+    rise = limit.peak - limit.low if beyond < 0 else tuning.swell * limit.peak
+    return min(max(limit.peak + rise * beyond**3, limit.low), tuning.ceiling)
 
 
 def _smoothed(limit: Limit, took_s: float) -> float:

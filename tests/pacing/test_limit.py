@@ -29,7 +29,7 @@ def settled_at(value: float) -> Limit:
         value=value,
         good=value,
         peak=value,
-        trough=value,
+        low=value,
         searching=False,
         latency_s=0.05,
         quiet=TUNING.settled,
