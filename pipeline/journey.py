@@ -169,11 +169,9 @@ async def push(
         request: Request, key_for: Callable[[int], str], sent_before: float | None
     ) -> Exchange:
         rule = rules[expects_answer(operation, request.target)]
-        done = await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
-        delivery.concurrency = exchanger.at_once()
-        return done
+        return await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
 
-    journey.delivery = delivery = Delivery(
+    journey.delivery = Delivery(
         operation=operation,
         run=journey.folder.id,
         ports=Ports(
@@ -183,7 +181,7 @@ async def push(
             clock=journey.clock,
             stored=inquiry.stored,
         ),
-        concurrency=exchanger.at_once(),
+        concurrency=job.delivery.concurrency,
         proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
         stopped=journey.stopped,
     )
