@@ -16,7 +16,7 @@ import anyio.from_thread
 import polars as pl
 
 from pipeline import run_folder, verbs
-from pipeline.config.job import Job, runs_dir
+from pipeline.config.job import STANDARD_INPUT, Job, runs_dir
 from pipeline.config.secrets import Connection, Secret, connect
 from pipeline.config.toml import Overrides, job_from
 from pipeline.errors import InputError
@@ -98,7 +98,7 @@ async def aload(
     progress, confirmed = bool(more.pop("progress", True)), bool(more.pop("confirm", False))
     overrides = Overrides(to=to, columns=columns or {}, **more)
     frame = as_frame(data)
-    what = ["-"] if frame is not None else _paths(data)
+    what = [STANDARD_INPUT] if frame is not None else _paths(data)
     job = job_from(what, overrides)
     if frame is not None:
         job = replace(job, sources=("frame",))

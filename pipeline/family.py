@@ -6,7 +6,7 @@ run folders; never writes, never decides what is done about it.
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,10 @@ import polars as pl
 
 from pipeline import durable, outcomes, run_folder
 from pipeline.errors import RunError
-from pipeline.ledger import Ledger
+from pipeline.ledger import ROWS, Ledger
 from pipeline.model import FILE, ROW, Status
 from pipeline.operations import Operation
 from pipeline.run_folder import RunFolder
-from pipeline.stages import results
 
 TAKEN_OVER = "pending rows are taken over by"
 """Fact of a ledger: the run that sends the rows which this one has not sent."""
@@ -148,7 +147,7 @@ def find(run: str, beside: RunFolder) -> Relative | None:
 def is_unfinished(one: Relative) -> bool:
     """Say whether *one* has rows that it may yet send."""
     with closing(Ledger.open(one.folder.ledger, readonly=True)) as ledger:
-        begun = ledger.fact("rows") is None or ledger.totals().of(Status.PENDING)
+        begun = ledger.fact(ROWS) is None or ledger.totals().of(Status.PENDING)
         taken = ledger.fact(TAKEN_OVER)
     return bool(begun) and not (taken and find(taken, one.folder))
 
@@ -178,11 +177,6 @@ def arrived(one: Relative, keys: pl.DataFrame, operation: Operation) -> pl.DataF
         return _collected(keyed.join(came, on=[ROW, FILE], how="semi"), one)
 
 
-def place(files: Sequence[str], *, file: str = FILE, row: str = ROW) -> pl.Expr:
-    """Return where a row stands in a source of *files*, from its columns *file* and *row*."""
-    return results.place_of(files, file=file, row=row)
-
-
 def _no_rows() -> list[pl.Expr]:
     return [pl.lit(None, pl.UInt64).alias(ROW), pl.lit(None, pl.String).alias(FILE)]
 
@@ -204,6 +198,5 @@ __all__ = [
     "later_runs",
     "of",
     "outcomes_of",
-    "place",
     "rows_before",
 ]

@@ -27,7 +27,7 @@ from pipeline.events import (
     RowsStaged,
     StagingFinished,
 )
-from pipeline.ledger import SET_ASIDE, Ledger
+from pipeline.ledger import ROWS, SET_ASIDE, Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
 from pipeline.operations import find
 from pipeline.preparation import Preparation
@@ -42,8 +42,6 @@ from pipeline.transport.verdict import expects_answer, rule_of
 
 SHARE_ROWS_MIN = 10_000
 """A limit in percent waits for so many rows: of fewer, a share says little."""
-ROWS = "rows"
-"""The ledger's fact that staging is finished: how many rows the run has."""
 ASIDE = "rows set aside"
 """The ledger's fact: how many of them were set aside before the source was read (by a retry)."""
 
@@ -312,19 +310,24 @@ def _stager(journey: Journey) -> Stager:
 def _watched(journey: Journey, refused_before: int) -> Listener:
     """Return the journey's listener, with an eye on `max_refused`."""
     limit = journey.job.limits.max_refused
-    bad = refused_before
+    bad, allowed = refused_before, False
 
     def tell(event: Event) -> None:
-        nonlocal bad
+        nonlocal bad, allowed
         journey.tell(event)
-        if isinstance(event, RequestsSettled) and limit is not None:
-            bad += event.rows.get(Status.REFUSED, 0) + event.rows.get(Status.FAILED, 0)
-            rows = journey.ledger.totals().rows
-            try:
-                if limit.rows is not None or rows >= SHARE_ROWS_MIN:
-                    _check(journey, limit, "refused", bad, rows)
-            except LimitError as error:
-                journey.stop(error)
+        if not isinstance(event, RequestsSettled) or limit is None:
+            return
+        more = event.rows.get(Status.REFUSED, 0) + event.rows.get(Status.FAILED, 0)
+        if allowed and not more:
+            return  # rows only become more: what was allowed of fewer is allowed of these
+        bad += more
+        rows = journey.ledger.totals().rows
+        try:
+            if limit.rows is not None or rows >= SHARE_ROWS_MIN:
+                _check(journey, limit, "refused", bad, rows)
+                allowed = True
+        except LimitError as error:
+            journey.stop(error)
 
     return tell
 

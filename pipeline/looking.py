@@ -74,19 +74,17 @@ class Preview:
 def preview(job: Job, *, rows: int = 5) -> Preview:
     """Show what would be sent of the first *rows* rows; nothing is written and nothing sent."""
     preparation = Preparation(job)
-    good, rejected, seen = [], preparation.nothing_rejected, 0
-    for prepared in preparation.blocks():
-        seen = prepared.rows_read
-        last = pl.concat([prepared.good["row"], prepared.rejected["row"]]).sort().head(rows).max()
-        good.append(prepared.good.filter(pl.col("row") <= last))
-        rejected = prepared.rejected.filter(pl.col("row") <= last)
-        break
+    prepared = next(preparation.blocks(), None)
+    if prepared is None:
+        return Preview(requests=(), rejected=preparation.nothing_rejected, rows_read=0)
+    numbers = pl.concat([prepared.good["row"], prepared.rejected["row"]])
+    first = pl.col("row") <= numbers.sort().head(rows).max()
     batcher = preparation.batcher()
-    batches = [batch for frame in good for batch in batcher.add(frame)] + list(batcher.close())
+    batches = [*batcher.add(prepared.good.filter(first)), *batcher.close()]
     return Preview(
         requests=tuple(
             request for batch in batches for request in to_requests(job.operation, batch)
         ),
-        rejected=rejected,
-        rows_read=min(seen, rows),
+        rejected=prepared.rejected.filter(first),
+        rows_read=min(prepared.rows_read, rows),
     )

@@ -21,6 +21,11 @@ HEAD = "head"
 """Whether a row begins a request of its own: a column only where several rows make one (a cart)."""
 
 
+FAILURES_KEY, TEXT_KEY = "pipeline.failures", "pipeline.text"
+"""In the metadata of a Parquet file: that it holds the failures of one of our runs, whose name is
+the value; and whether the cells of their source were text ("yes" or "no")."""
+
+
 class Status(enum.StrEnum):
     """What became of a row (DESIGN §3)."""
 

@@ -18,7 +18,7 @@ import polars as pl
 from pipeline import caution, family, retry, run_folder
 from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
-from pipeline.config.job import Job
+from pipeline.config.job import STANDARD_INPUT, Job
 from pipeline.config.secrets import Connection
 from pipeline.ending import summarise
 from pipeline.errors import (
@@ -42,7 +42,6 @@ from pipeline.transport.client import Client
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.retry import Policy
 
-STANDARD_INPUT = "-"
 CONFIRMED = "confirmed"
 """Whether somebody has said that a run which destroys is meant: kept with the run."""
 NOT_BEGUN = "free space or mend the permissions, then begin again: nothing was sent"
@@ -86,7 +85,7 @@ def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
         # The ledger first: what has a manifest is a run, and can be resumed.
         with closing(Ledger.create(folder.ledger)) as ledger:
             manifest = _manifest(folder, job, preparation, terms)
-            folder.write_manifest(manifest | _origin(folder, preparation))
+            folder.write_manifest(manifest | _origin(folder, preparation, manifest["source"]))
             with _open(ledger, folder, job, terms) as journey:
                 yield journey, preparation
 
@@ -150,18 +149,14 @@ def _lineage(parent: family.Relative, source: dict[str, Any]) -> dict[str, Any]:
     return {"parent": parent.folder.id, "root": parent.root, "source": source | first}
 
 
-def _origin(folder: RunFolder, preparation: Preparation) -> dict[str, Any]:
+def _origin(folder: RunFolder, preparation: Preparation, source: dict[str, Any]) -> dict[str, Any]:
     """Return the lineage of a run whose source are failures of another, mended by hand."""
     runs = {run for run in preparation.source.origins if run}
     found = family.find(runs.pop(), folder) if len(runs) == 1 else None
     if found is None:
         return {}
-    source = {
-        "files": list(found.files),
-        "fingerprint": preparation.source.fingerprint(),
-        "is_text": preparation.source.is_text,
-    }
-    return {"parent": found.folder.id, "root": found.root, "source": source}
+    first = {"files": list(found.files)}
+    return {"parent": found.folder.id, "root": found.root, "source": source | first}
 
 
 def _manifest(

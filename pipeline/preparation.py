@@ -12,10 +12,10 @@ import polars as pl
 from pipeline.config.column import Column
 from pipeline.config.job import Job
 from pipeline.errors import JobError
-from pipeline.model import FILE, LINE, ROW, SOURCE
+from pipeline.model import FILE, ROW, SOURCE
 from pipeline.stages import folding, mapping, results, validation
 from pipeline.stages.batching import Batcher
-from pipeline.stages.source import Block, Source, open_source
+from pipeline.stages.source import Block, Source, nothing_broken, open_source
 
 BLOCK_ROWS = 16_000
 """Rows that are prepared together, at least: a block of the source has some ten thousand, and an
@@ -91,7 +91,7 @@ class Preparation:
     @property
     def nothing_rejected(self) -> pl.DataFrame:
         """The rejected rows of a source without any: the columns, and no row."""
-        return validation.unreadable(pl.DataFrame(schema=_BROKEN), file="", source=self._struct)
+        return validation.unreadable(nothing_broken(), file="", source=self._struct)
 
     @property
     def _struct(self) -> pl.Struct:
@@ -226,9 +226,6 @@ def _part(block: Block, start: int, stop: int) -> Block:
         line=block.line[start:stop],
         broken=block.broken.filter(is_within),
     )
-
-
-_BROKEN = {ROW: pl.UInt64, LINE: pl.UInt64, "reason": pl.String, "raw": pl.String}
 
 
 def _options(job: Job) -> Iterator[Column]:

@@ -19,7 +19,7 @@ from pipeline import durable, run_folder
 from pipeline.config.column import Column
 from pipeline.config.job import Job
 from pipeline.errors import PipelineError, RunError
-from pipeline.ledger import SET_ASIDE, Ledger
+from pipeline.ledger import ROWS, SET_ASIDE, Ledger
 from pipeline.ledger.scrub import scrub
 from pipeline.model import BATCH, FILE, HEAD, KEY, LINE, ROW, SOURCE, Status
 from pipeline.operations import Operation
@@ -86,7 +86,7 @@ def _purged(folder: RunFolder, keys: list[str], now: float) -> Purged:
             job = Job.from_json(folder.read_manifest()["job"])
             with closing(Ledger.open(folder.ledger, readonly=True)) as ledger:
                 pending = ledger.totals().of(Status.PENDING)
-                staged = ledger.fact("rows") is not None
+                staged = ledger.fact(ROWS) is not None
             if pending or not staged:
                 raise RunError("rows are still to be sent: resume it, or remove the folder")
             return Purged(folder=folder.path, rows=_Run(folder=folder, job=job, keys=keys).empty())

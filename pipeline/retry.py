@@ -278,7 +278,7 @@ class _Known:
         operation = self.job.operation
         names = list(operation.replaces)
         keys = mine.select(names).drop_nulls().unique()
-        place = family.place(self.one.files)
+        place = results.place_of(self.one.files)
         mine = mine.with_columns(place.alias("\0place"))
         for other in self.relatives:
             came = family.arrived(other, keys, operation)

@@ -5,6 +5,7 @@ Reads only, also while another process writes. Never the network, never a stage.
 
 import html
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pipeline.config.job import Job
 from pipeline.ledger import Ledger
 from pipeline.model import Status, Summary
 from pipeline.run_folder import RunFolder
-from pipeline.stages.results import schema_of
+from pipeline.stages.results import place_of, schema_of
 from pipeline.stages.staging import read_part
 
 REASONS_SHOWN = 10
@@ -54,11 +55,8 @@ class Run:
         """What the run has come to so far, from the ledger; also while it is running."""
         manifest = self.manifest
         last = manifest.get("summary") or {}
-        ledger = Ledger.open(self._files.ledger, readonly=True)
-        try:
+        with closing(Ledger.open(self._files.ledger, readonly=True)) as ledger:
             totals = ledger.totals()
-        finally:
-            ledger.close()
         return Summary(
             run=self.id,
             folder=str(self.folder),
@@ -102,7 +100,7 @@ class Run:
         laid = pl.concat(frames, how="diagonal_relaxed").with_columns(arrived)
         last = laid.sort("\0arrived", "\0turn", maintain_order=True)
         last = last.unique(["source", "row"], keep="last", maintain_order=True)
-        place = family.place(runs[0].files, file="source", row="row")
+        place = place_of(runs[0].files, file="source", row="row")
         return last.sort(place, maintain_order=True).drop("\0turn", "\0arrived")
 
     @property
@@ -192,11 +190,8 @@ class Run:
 
     def _named(self, kind: str) -> list[Path]:
         """Return the parts of *kind* that the ledger names: others may be half written."""
-        ledger = Ledger.open(self._files.ledger, readonly=True)
-        try:
+        with closing(Ledger.open(self._files.ledger, readonly=True)) as ledger:
             return [self.folder / kind / file for file in ledger.files(kind)]
-        finally:
-            ledger.close()
 
 
 GOOD = (Status.DELIVERED, Status.UNCHANGED, Status.SUPERSEDED)

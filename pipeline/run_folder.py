@@ -19,6 +19,8 @@ from pipeline.errors import RunError, StorageError
 
 LAST = "last"
 LOCK = ".lock"
+HOLDER_BYTES_MAX = 1000
+"""What is read of a lock: a process, a host, a time."""
 VERSION = 1
 """Version of the layout; written to run.json."""
 
@@ -166,7 +168,7 @@ def held(folder: Path, *, what: str, now: float) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+            holder = os.pread(descriptor, HOLDER_BYTES_MAX, 0).decode(errors="replace").strip()
             raise RunError(
                 f"{folder} is in use by {holder or 'another process'}",
                 hint="wait until it has ended; nothing was done",
@@ -177,3 +179,17 @@ def held(folder: Path, *, what: str, now: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def holder_of(folder: Path) -> str:
+    """Return who holds *folder*, in the words of its lock; "" when nobody does."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                said = lock.read(HOLDER_BYTES_MAX).decode(errors="replace")
+                return said or "another process"
+    except OSError:
+        pass
+    return ""

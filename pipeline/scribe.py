@@ -12,13 +12,8 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from pipeline.events import Listener, RequestsSettled, ResultsWritten, RowsRefused
-from pipeline.ledger import Ledger
-from pipeline.model import (
-    Change,
-    RequestLine,
-    State,
-    Status,
-)
+from pipeline.ledger import FINAL, Ledger
+from pipeline.model import Change, RequestLine, State, Status
 from pipeline.operations import Operation
 from pipeline.outcomes import rows_of
 from pipeline.run_folder import RunFolder
@@ -27,12 +22,6 @@ from pipeline.stages.staging import write_part
 
 RESULTS_ROWS = 50_000
 """Rows of a results part: durable in some 13 ms (measured)."""
-STATUS = {
-    State.DELIVERED: Status.DELIVERED,
-    State.REFUSED: Status.REFUSED,
-    State.FAILED: Status.FAILED,
-    State.IN_DOUBT: Status.IN_DOUBT,
-}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -43,8 +32,6 @@ class Scribe:
     folder: RunFolder
     operation: Operation
     tell: Listener
-    settled: Counter[Status] = field(default_factory=Counter)
-    """Rows by status that this process has settled."""
     _waiting: list[tuple[Change, anyio.Event]] = field(default_factory=list)
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _closed: bool = False
@@ -102,10 +89,9 @@ class Scribe:
         for change in changes:
             requests += bool(change.attempts)
             for line in (change.line, *change.children):
-                if line.state in STATUS:
-                    rows[STATUS[line.state]] += len(line.positions)
+                if line.state in FINAL:
+                    rows[FINAL[line.state]] += len(line.positions)
                     self._tell_refused(change, line)
-        self.settled += rows
         self._unwritten += rows.total()
         if rows or requests:
             self.tell(RequestsSettled(rows=dict(rows), requests=requests))

@@ -7,7 +7,7 @@ ahead. Knows the ledger, staged files and the encoding; never the network.
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import anyio
 import polars as pl
@@ -154,6 +154,4 @@ def _first(draft: Draft, rows: int) -> Draft:
     if draft.line is not None or draft.request is not None or len(draft.positions) <= rows:
         return draft
     places = list(draft.positions)[:rows]
-    return Draft(
-        batch=draft.batch, rows=draft.rows, positions=Positions.of(places), keys=draft.keys
-    )
+    return replace(draft, positions=Positions.of(places))

@@ -15,12 +15,12 @@ from anyio import to_thread
 from pipeline import caution, family, opening, story
 from pipeline import journey as journeys
 from pipeline import retry as retries
-from pipeline.config.job import Job
+from pipeline.config.job import STANDARD_INPUT, Job
 from pipeline.errors import JobError, LimitError
 from pipeline.journey import Journey
-from pipeline.ledger import Ledger
+from pipeline.ledger import ROWS, Ledger
 from pipeline.model import Status
-from pipeline.opening import CONFIRMED, STANDARD_INPUT, Terms
+from pipeline.opening import CONFIRMED, Terms
 from pipeline.preparation import Preparation
 from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
@@ -143,7 +143,7 @@ async def _with_rest(folder: RunFolder, terms: Terms, choice: Choice) -> Choice:
     Rows that another retry has taken over are that one's.
     """
     with closing(Ledger.open(folder.ledger, readonly=True)) as ledger:
-        is_staged = ledger.fact(journeys.ROWS) is not None
+        is_staged = ledger.fact(ROWS) is not None
         is_taken = ledger.fact(family.TAKEN_OVER) is not None
     if is_staged or is_taken:
         return replace(choice, pending=not is_taken)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from pipeline.sandbox.embedded import Embedded
     from pipeline.verbs import Terms
 
-STANDARD_INPUT = "-"
-
 
 @contextmanager
 def watched(console: Console) -> Iterator[dict[str, Any]]:
@@ -144,7 +142,7 @@ def end(ctx: click.Context, run: Run, console: Console, way: Way | None = None) 
 def show(run: Run, ended: Summary, console: Console) -> None:
     """Print numbers and reasons; what to do now goes to standard error, as its cause has gone."""
     console.say(tables.summary(ended))
-    why = tables.reasons(run)
+    why = tables.reasons(run.reasons)
     if why:
         console.say(f"\n{why}")
     if ended.hint:

@@ -5,7 +5,6 @@ Reads run folders, also while another process writes them; changes nothing but b
 
 from __future__ import annotations
 
-import fcntl
 import os
 from dataclasses import asdict, replace
 from functools import partial
@@ -50,7 +49,6 @@ Examples:
 """
 ENDED = (0, 1)
 """Exit codes of a run that went to the end of what it was asked for."""
-LOCK_BYTES_MAX = 1000
 STATES = {
     "running": "running",
     "finished": "finished",
@@ -137,9 +135,10 @@ def status(*, folder: RunFolder, console: Console) -> None:
     of the run: its own is shown.
     """
     from pipeline.run import Run
+    from pipeline.run_folder import holder_of
 
     run = Run(folder.path)
-    ended, holder = run.ended, _holder(folder)
+    ended, holder, reasons = run.ended, holder_of(folder.path), run.reasons
     state = _state(ended.to_json(), holder)
     console.give(
         {
@@ -147,7 +146,7 @@ def status(*, folder: RunFolder, console: Console) -> None:
             "state": state,
             "held_by": holder or None,
             "started_at": run.manifest.get("started_at"),
-            "reasons": list(run.reasons.head(tables.REASONS_SHOWN).iter_rows(named=True)),
+            "reasons": list(reasons.head(tables.REASONS_SHOWN).iter_rows(named=True)),
         }
     )
     console.say(tables.summary(ended))
@@ -155,7 +154,7 @@ def status(*, folder: RunFolder, console: Console) -> None:
     if not holder:
         console.say(tables.facts([("exit code", str(ended.exit_code)), ("because", ended.message)]))
         console.say(tables.facts([("next", ended.hint), ("in doubt", _doubts(run, ended))]))
-    why = tables.reasons(run)
+    why = tables.reasons(reasons)
     if why:
         console.say(f"\n{why}")
     console.say(f"\n{tables.facts(_paths(folder))}")
@@ -222,6 +221,7 @@ def _changed(job: Job, changes: dict[str, Any]) -> Job:
 def _facts(folder: RunFolder) -> dict[str, Any]:
     """Return what the list says of a run; of one that cannot be read, why."""
     from pipeline.run import Run
+    from pipeline.run_folder import holder_of
 
     try:
         run = Run(folder.path)
@@ -232,7 +232,7 @@ def _facts(folder: RunFolder) -> dict[str, Any]:
     facts = ended.to_json()
     return {
         **facts,
-        "state": _state(facts, _holder(folder)),
+        "state": _state(facts, holder_of(folder.path)),
         "started_at": manifest.get("started_at"),
         "not_delivered": tables.not_delivered(ended),
     }
@@ -262,21 +262,6 @@ def _state(facts: dict[str, Any], holder: str) -> str:
     if facts["exit_code"] not in ENDED:
         return "interrupted"
     return "staged" if facts["pending"] else "finished"
-
-
-def _holder(folder: RunFolder) -> str:
-    """Return who holds the run, in the words of its lock; "" when nobody does."""
-    from pipeline.run_folder import LOCK
-
-    try:
-        with (folder.path / LOCK).open("rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return lock.read(LOCK_BYTES_MAX).decode(errors="replace") or "another process"
-    except OSError:
-        pass
-    return ""
 
 
 def _doubts(run: Run, ended: Summary) -> str:

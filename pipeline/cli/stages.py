@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import STANDARD_INPUT, carried, end, gone_on, watched
+from pipeline.cli.running import carried, end, gone_on, watched
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
@@ -181,6 +181,8 @@ def push(ctx: click.Context, *, folder: RunFolder, way: Way, console: Console) -
 
 def _check_rereadable(job: Job) -> None:
     """Raise JobError for standard input: once looked at, it would be gone."""
+    from pipeline.config.job import STANDARD_INPUT
+
     if STANDARD_INPUT in job.sources:
         raise JobError(
             "standard input can be read only once, by `run` or `stage`",

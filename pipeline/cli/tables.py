@@ -6,12 +6,9 @@ Text in, text out; reads what a `Run` has to say, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pipeline.model import Status, Summary
-
-if TYPE_CHECKING:
-    from pipeline.run import Run
 
 REASONS_SHOWN = 10
 REASON_LENGTH_MAX = 150
@@ -103,9 +100,13 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
     return "\n".join(f"  {name:<12} {_one_line(value)}" for name, value in pairs if value)
 
 
-def reasons(run: Run, *, most: int = REASONS_SHOWN) -> str:
-    """Return why rows did not arrive, the most frequent first; "" when all did."""
-    found = list(run.reasons.head(most + 1).iter_rows())
+def reasons(
+    frame: Any,  # noqa: ANN401 - a polars frame
+    *,
+    most: int = REASONS_SHOWN,
+) -> str:
+    """Return the `Run.reasons` in *frame*, the most frequent first; "" when all rows arrived."""
+    found = list(frame.head(most + 1).iter_rows())
     lines = [
         (f"{rows:,}", status.replace("_", " "), f"{first:,}", _reason(title, details))
         for status, title, details, rows, first in found[:most]

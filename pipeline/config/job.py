@@ -21,6 +21,8 @@ from pipeline.operations import Kind, Operation, find
 __all__ = ["Allowance", "Column", "Delivery", "Job", "JsonValue", "Limits", "runs_dir"]
 
 PERCENT_MAX = 100
+STANDARD_INPUT = "-"
+"""The source that is standard input."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ from pipeline.model import (
 BUSY_MS = 10_000
 """How long a call waits for another process that reads or writes the same ledger."""
 STATUSES = tuple(FINAL.values())
+ROWS = "rows"
+"""The fact that staging is finished: how many rows the run has."""
 SET_ASIDE = (Status.REJECTED, Status.SUPERSEDED, Status.UNCHANGED)
 """Statuses of rows that are not staged; their parts are of a kind of the same name."""
 COLUMNS = (
@@ -128,10 +130,7 @@ class Ledger:
 
     def staged_batches(self) -> Iterator[tuple[int, int]]:
         """Yield (rows, first row number) of every staged batch, in order."""
-        with self._lock:
-            rows = self._connection.execute("SELECT rows, first_row FROM batches ORDER BY id")
-            found = rows.fetchall()
-        yield from found
+        yield from self._all("SELECT rows, first_row FROM batches ORDER BY id")
 
     def files(self, kind: str) -> list[str]:
         """Return the names of all parts of *kind*: staged, results or a status of SET_ASIDE."""
@@ -142,9 +141,7 @@ class Ledger:
 
     def open_batches(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* that have pending rows, in order."""
-        which = f"{SETTLED} < b.rows AND b.id > ?"
-        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
-        return [self._batch(row) for row in found]
+        return self._batches(f"{SETTLED} < b.rows AND b.id > ?", after, limit)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make *changes* durable in one transaction, in their order."""
@@ -176,9 +173,7 @@ class Ledger:
 
     def without_results(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* whose results are not written, in order."""
-        which = "b.results IS NULL AND b.id > ?"
-        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
-        return [self._batch(row) for row in found]
+        return self._batches("b.results IS NULL AND b.id > ?", after, limit)
 
     def name_results(self, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
         """Name a durable results part of *batches*, and fold their requests away.
@@ -266,6 +261,10 @@ class Ledger:
     def _one(self, sql: str, *values: Any) -> Any:  # noqa: ANN401 - SQLite's own types
         with self._lock, _as_storage("the ledger"):
             return self._connection.execute(sql, values).fetchone()
+
+    def _batches(self, which: str, after: BatchId, limit: int) -> list[BatchLine]:
+        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
+        return [self._batch(row) for row in found]
 
     def _batch(self, row: tuple[int, str, int, int]) -> BatchLine:
         number, file, start, rows = row

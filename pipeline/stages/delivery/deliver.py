@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 import polars as pl
 
@@ -32,12 +31,9 @@ GO_ON = (
     "rows that were not sent"
 )
 
-
 Exchanging = Callable[[Request, Callable[[int], str], float | None], Awaitable[Exchange]]
 """Carry a request to its verdict: the request, its idempotency keys by generation, and when an
 earlier process sent it without learning the answer (seconds since the epoch), or None."""
-
-
 Storing = Callable[[RequestLine, pl.DataFrame], Awaitable[str]]
 """Ask whether rows of a refused request were stored all the same: why that may be, or ""."""
 SAMPLE = 3
@@ -87,10 +83,8 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
                     break
                 tasks.start_soon(_carry, delivery, draft, window, slots)
                 await anyio.lowlevel.checkpoint()
-        except (
-            PipelineError
-        ) as error:  # there are no more drafts: what is in flight ends all the same
-            delivery.stop(error)
+        except PipelineError as error:
+            delivery.stop(error)  # no more drafts come; what is in flight ends all the same
     if delivery.stopped:
         raise delivery.stopped
 
@@ -144,7 +138,7 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
         key = uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16])
         return str(key) if operation.idempotency_key else ""
 
-    line = draft.line or RequestLine(positions=draft.positions, state=State.PENDING)
+    line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
     line = replace(line, digest=digest, idempotency_key=key_for(0))
     if operation.repeat is not Repeat.SAFE and line.state is not State.SENDING:

@@ -37,6 +37,11 @@ class Draft:
     """Encoded with its batch, where the operation takes one row per request."""
 
     @property
+    def known(self) -> RequestLine:
+        """What the ledger has of it; a pending line where it has nothing yet."""
+        return self.line or RequestLine(positions=self.positions, state=State.PENDING)
+
+    @property
     def frame(self) -> pl.DataFrame:
         """The rows of this draft alone."""
         return take(self.rows, self.positions)

@@ -32,9 +32,7 @@ def change_of(operation: Operation, draft: Draft, exchange: Exchange, trail: Tra
 
     `children` in state pending are to be sent next. Updates *trail*.
     """
-    line, answer = draft.line, exchange.answer
-    if line is None:
-        line = RequestLine(positions=draft.positions, state=State.PENDING)
+    line, answer = draft.known, exchange.answer
     match exchange.verdict:
         case Verdict.DELIVERED:
             trail.delivered(len(draft.positions))
@@ -60,15 +58,13 @@ def given_up(draft: Draft, trail: Trail) -> Change:
     cause = next(iter(trail.causes), "the API did not say which rows are bad")
     why = "every row tried" if trail.uniform else f"{trail.requests} requests were spent"
     error = ApiError(title=NOT_ISOLATED, details=f"{why}; refused for: {cause.strip()}")
-    line = draft.line or RequestLine(positions=draft.positions, state=State.PENDING)
-    return Change(batch=draft.batch.id, line=replace(line, state=State.FAILED, error=error))
+    return Change(batch=draft.batch.id, line=replace(draft.known, state=State.FAILED, error=error))
 
 
 def in_doubt(draft: Draft, why: str) -> Change:
     """Return the change that leaves *draft* in doubt, without sending it."""
-    line = draft.line or RequestLine(positions=draft.positions, state=State.PENDING)
-    error = ApiError(title="in doubt", details=why)
-    return Change(batch=draft.batch.id, line=replace(line, state=State.IN_DOUBT, error=error))
+    line = replace(draft.known, state=State.IN_DOUBT, error=ApiError(title="in doubt", details=why))
+    return Change(batch=draft.batch.id, line=line)
 
 
 def doubted(change: Change, why: str) -> Change:

@@ -14,12 +14,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from pipeline import durable
-from pipeline.model import BATCH, FILE, LINE, ROW, SOURCE, Status
+from pipeline.model import BATCH, FAILURES_KEY, FILE, LINE, ROW, SOURCE, TEXT_KEY, Status
 
-MARK = b"pipeline.failures"
-"""Key of the file's metadata that tells the source stage what it is; the value names the run."""
-TEXT = b"pipeline.text"
-"""Key of the file's metadata: whether the source's cells were text ("yes" or "no")."""
 FAILED = (Status.REJECTED, Status.REFUSED, Status.FAILED)
 WORDS = ("stage", "http_status", "error_title", "error_details", "error_pointer")
 """Columns of the results that go with a row that failed."""
@@ -64,9 +60,9 @@ def write_failures(
         path.unlink(missing_ok=True)
         return 0
     rows = 0
-    metadata = {MARK: origin.run.encode()}
+    metadata = {FAILURES_KEY: origin.run}
     if origin.is_text is not None:
-        metadata[TEXT] = b"yes" if origin.is_text else b"no"
+        metadata[TEXT_KEY] = "yes" if origin.is_text else "no"
 
     def write(temporary: Path) -> None:
         nonlocal rows

@@ -6,12 +6,13 @@ operation's answer has. Knows nothing of files.
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import polars as pl
 
 from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchLine, RequestLine, State, Status
-from pipeline.operations import AnswerField, Operation, Repeat
-from pipeline.stages.results.answers import decode_answers, dtype_of
+from pipeline.operations import Operation, Repeat
+from pipeline.stages.results.answers import LEAF, decode_answers, dtype_of
 
 TIME = pl.Datetime("us", "UTC")
 COMMON: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -30,7 +31,14 @@ COMMON: dict[str, pl.DataType | type[pl.DataType]] = {
     "sent_at": TIME,
     "finished_at": TIME,
 }
-LEAF = "_leaf"
+NEVER_SENT = (
+    pl.col(ROW),
+    pl.col(FILE).alias("source"),
+    pl.col(LINE),
+    pl.lit(0, pl.UInt32).alias("attempts"),
+    pl.col("reasons").list.join("; ").alias("error_details"),
+)
+"""What the results of all rows that are set aside say, from row, file, line and reasons."""
 
 
 def schema_of(operation: Operation) -> dict[str, pl.DataType | type[pl.DataType]]:
@@ -43,36 +51,22 @@ def of_rejected(operation: Operation, rejected: pl.DataFrame, *, stage: pl.Expr)
 
     stage: where each was rejected, as an expression over *rejected*.
     """
+    status, title = pl.lit(Status.REJECTED.value), pl.lit("rejected before sending")
     return _ordered(
         operation,
         rejected.select(
-            pl.col(ROW),
-            pl.col(FILE).alias("source"),
-            pl.col(LINE),
-            pl.lit(Status.REJECTED.value).alias("status"),
-            stage.alias("stage"),
-            pl.lit(0, pl.UInt32).alias("attempts"),
-            pl.lit("rejected before sending").alias("error_title"),
-            pl.col("reasons").list.join("; ").alias("error_details"),
+            *NEVER_SENT, status.alias("status"), stage.alias("stage"), title.alias("error_title")
         ),
     )
 
 
 def of_superseded(operation: Operation, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the results of *rows* (row, file, line, key, reasons) in whose place others stand."""
+    status, title = pl.lit(Status.SUPERSEDED.value), pl.lit("not sent again")
+    stage = pl.lit("retry").alias("stage")
     return _ordered(
         operation,
-        rows.select(
-            pl.col(ROW),
-            pl.col(FILE).alias("source"),
-            pl.col(LINE),
-            pl.col(KEY),
-            pl.lit(Status.SUPERSEDED.value).alias("status"),
-            pl.lit("retry").alias("stage"),
-            pl.lit(0, pl.UInt32).alias("attempts"),
-            pl.lit("not sent again").alias("error_title"),
-            pl.col("reasons").list.join("; ").alias("error_details"),
-        ),
+        rows.select(*NEVER_SENT, KEY, status.alias("status"), stage, title.alias("error_title")),
     )
 
 
@@ -134,31 +128,17 @@ def _leaf_frame(operation: Operation, leaves: Sequence[RequestLine]) -> pl.DataF
     def status(state: State) -> str:
         return (sent if state is State.SENDING else Status(state.value)).value
 
-    return pl.DataFrame(
-        {
-            "status": [status(line.state) for line in leaves],
-            "attempts": [line.attempts for line in leaves],
-            "http_status": [line.http_status for line in leaves],
-            "error_title": [line.error.title or None for line in leaves],
-            "error_details": [line.error.details or None for line in leaves],
-            "error_pointer": [line.error.pointer or None for line in leaves],
-            "sent_at": [_time(line.sent_at) for line in leaves],
-            "finished_at": [_time(line.finished_at) for line in leaves],
-        },
-        schema_overrides={
-            name: COMMON[name]
-            for name in (
-                "status",
-                "attempts",
-                "http_status",
-                "error_title",
-                "error_details",
-                "error_pointer",
-                "sent_at",
-                "finished_at",
-            )
-        },
-    )
+    told: dict[str, list[Any]] = {
+        "status": [status(line.state) for line in leaves],
+        "attempts": [line.attempts for line in leaves],
+        "http_status": [line.http_status for line in leaves],
+        "error_title": [line.error.title or None for line in leaves],
+        "error_details": [line.error.details or None for line in leaves],
+        "error_pointer": [line.error.pointer or None for line in leaves],
+        "sent_at": [_time(line.sent_at) for line in leaves],
+        "finished_at": [_time(line.finished_at) for line in leaves],
+    }
+    return pl.DataFrame(told, schema={name: COMMON[name] for name in told})
 
 
 def _time(seconds: float | None) -> dt.datetime | None:
@@ -174,6 +154,3 @@ def _ordered(operation: Operation, results: pl.DataFrame) -> pl.DataFrame:
     return results.with_columns(missing).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
-
-
-__all__ = ["AnswerField", "of_batches", "of_rejected", "of_superseded", "schema_of"]

@@ -3,8 +3,16 @@
 `locate.open_source` is the door.  Knows how files are written; never what their columns mean.
 """
 
-from pipeline.stages.source.block import FAILURE_COLUMNS, Block
+from pipeline.stages.source.block import FAILURE_COLUMNS, Block, nothing_broken
 from pipeline.stages.source.locate import Source, open_source
 from pipeline.stages.source.spool import spool_frame, spool_stream
 
-__all__ = ["FAILURE_COLUMNS", "Block", "Source", "open_source", "spool_frame", "spool_stream"]
+__all__ = [
+    "FAILURE_COLUMNS",
+    "Block",
+    "Source",
+    "nothing_broken",
+    "open_source",
+    "spool_frame",
+    "spool_stream",
+]

@@ -9,10 +9,6 @@ import polars as pl
 
 from pipeline.model import LINE, ROW
 
-FAILURES_KEY = "pipeline.failures"
-"""Key in the metadata of a Parquet file that marks it as the failures of one of our runs."""
-TEXT_KEY = "pipeline.text"
-"""Key beside it: whether the cells were text in the first source, "yes" or "no"."""
 FAILURE_PLACE = ("_run", "_row", "_file", "_line")
 """By these a file of failures is known also when its mark is lost: most writers drop it."""
 FAILURE_COLUMNS = (

@@ -18,6 +18,7 @@ import polars as pl
 from pyarrow import fs
 
 from pipeline.config.csv import CsvOptions
+from pipeline.config.job import STANDARD_INPUT
 from pipeline.errors import InputError
 from pipeline.stages.source.block import Block
 from pipeline.stages.source.csv import open_csv
@@ -27,7 +28,6 @@ from pipeline.stages.source.parquet import open_arrow, open_parquet
 from pipeline.stages.source.stored import Stored, reading
 from pipeline.stages.source.text import decompressed
 
-STANDARD_INPUT = "-"
 STORES = ("s3", "gs", "gcs", "abfs", "abfss")
 """Schemes of addresses in object stores. Credentials come from the store's usual variables."""
 READABLE = "give a CSV, Parquet, Arrow or NDJSON file, or a pattern such as 'exports/*.csv'"

@@ -13,12 +13,10 @@ import pyarrow as pa
 from pyarrow import ipc, parquet
 
 from pipeline.errors import InputError
-from pipeline.model import LINE, ROW
+from pipeline.model import FAILURES_KEY, LINE, ROW, TEXT_KEY
 from pipeline.stages.source.block import (
     FAILURE_COLUMNS,
     FAILURE_PLACE,
-    FAILURES_KEY,
-    TEXT_KEY,
     Block,
     nothing_broken,
 )

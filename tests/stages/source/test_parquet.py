@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 from pyarrow import parquet
 
 from pipeline.errors import InputError
-from pipeline.stages.source.block import FAILURE_COLUMNS, FAILURES_KEY, Block
+from pipeline.model import FAILURES_KEY
+from pipeline.stages.source.block import FAILURE_COLUMNS, Block
 from pipeline.stages.source.parquet import open_arrow, open_parquet
 from tests.stages.source.memory import gathered, stored
 
