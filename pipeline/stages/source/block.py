@@ -4,6 +4,7 @@ Knows no format; never what the columns mean.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -54,6 +55,7 @@ class Block:
     it is for progress bars, and the one value here that may differ from one reading to the next."""
 
 
+@cache
 def nothing_broken() -> pl.DataFrame:
     """Return an empty frame of BROKEN_SCHEMA."""
     return pl.DataFrame(schema=BROKEN_SCHEMA)

@@ -119,7 +119,9 @@ class CsvFile:
                     invalid_row_handler=lose,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self.names, pa.string()), strings_can_be_null=False
+                    column_types=dict.fromkeys(self.names, pa.string()),
+                    strings_can_be_null=False,
+                    check_utf8=False,  # `Text` gives nothing else
                 ),
             )
         except pa.ArrowInvalid as error:
@@ -139,7 +141,8 @@ class CsvFile:
         frame = pl.DataFrame(batch)
         if text.has_nul:
             frame = frame.with_columns(pl.all().str.replace_all(NUL, "\0", literal=True))
-        placed, broken = numbering.number(_newlines_inside(batch, frame))
+        newlines = _newlines_inside(batch, frame) if text.has_quote else None
+        placed, broken = numbering.number(frame.height, newlines)
         faults = self._faults(batch, frame, text)
         if faults:
             reason = frame.select(pl.concat_str(faults, separator="; ", ignore_nulls=True))
@@ -204,7 +207,7 @@ class CsvFile:
         )
         numbering = Numbering(place)
         numbering.lose(place.row, start.decode(errors="replace"), reason)
-        placed, broken = numbering.number(pl.Series(dtype=pl.UInt64))
+        placed, broken = numbering.number(0)
         return Block(
             file=self.stored.name,
             frame=pl.DataFrame(schema=self.columns),
@@ -215,15 +218,15 @@ class CsvFile:
         )
 
 
-def _newlines_inside(batch: pa.RecordBatch, frame: pl.DataFrame) -> pl.Series:
-    """Count the line ends within the cells of each row; costs nothing where there are none."""
+def _newlines_inside(batch: pa.RecordBatch, frame: pl.DataFrame) -> pl.Series | None:
+    """Count the line ends within the cells of each row; None where there are none."""
     spanning = [
         pl.nth(index).str.count_matches(_LINE_END).cast(pl.UInt64)
         for index, column in enumerate(batch.columns)
         if _holds_newline(column)
     ]
     if not spanning:
-        return pl.Series([0], dtype=pl.UInt64).new_from_index(0, frame.height)
+        return None
     return frame.select(pl.sum_horizontal(spanning)).to_series()
 
 

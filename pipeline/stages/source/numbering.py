@@ -37,11 +37,17 @@ class Numbering:
         raw = text[: 2 * RAW_LENGTH_MAX].replace(MARK, "\ufffd").replace(NUL, "\0")[:RAW_LENGTH_MAX]
         self._lost.append((row, newlines_in(text), reason, raw))
 
-    def number(self, newlines: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Place the next good rows, of which *newlines* says how many each holds inside.
+    def number(
+        self, count: int, newlines: pl.Series | None = None
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Place the next *count* good rows; *newlines* says how many each holds inside, if any do.
 
         Returns (row, line) of them, and BROKEN_SCHEMA of the lost rows between and just after.
         """
+        if newlines is None:
+            if not self._lost or self._lost[0][0] > self.place.row + count:
+                return self._consecutive(count), nothing_broken()
+            newlines = pl.repeat(0, count, dtype=pl.UInt64, eager=True)
         end = self.place.row + len(newlines)
         taken = 0
         for number, *_ in self._lost:
@@ -65,6 +71,17 @@ class Numbering:
             return places, nothing_broken()
         broken = lost.join(places, on=ROW, maintain_order="left").select(list(BROKEN_SCHEMA))
         return places.join(lost, on=ROW, how="anti", maintain_order="left"), broken
+
+    def _consecutive(self, count: int) -> pl.DataFrame:
+        """Place rows of one line each with nothing between them, as nearly all rows are."""
+        place = self.place
+        columns = [
+            pl.int_range(first, first + count, dtype=pl.UInt64, eager=True).alias(name)
+            for name, first in ((ROW, place.row), (LINE, place.line))
+        ]
+        place.row += count
+        place.line += count
+        return pl.DataFrame(columns)
 
 
 def newlines_in(text: str) -> int:
