@@ -255,13 +255,19 @@ async def _deliver(journey: Journey, supply: Supply, inquiry: Inquiry) -> None:
     try:
         await inquiry.settle()
         inquiry.replay()
-        await deliver(journey.delivery, supply.drafts())
     except PipelineError as error:
         journey.stop(error)
+    async with anyio.create_task_group() as filling:
+        filling.start_soon(supply.fill)
+        try:
+            await deliver(journey.delivery, supply.drafts())
+        except PipelineError as error:
+            journey.stop(error)
+        finally:
+            supply.end()
     rest = journey.rows is None or journey.ledger.totals().of(Status.PENDING)
     if first is not None and rest and journey.stopped is None:
         journey.stop(_canary(journey, first))
-    supply.lead.end()
 
 
 async def _write(journey: Journey, scribe: Scribe, supply: Supply) -> None:
@@ -270,7 +276,7 @@ async def _write(journey: Journey, scribe: Scribe, supply: Supply) -> None:
         await scribe.write()
     except PipelineError as error:
         journey.stop(error)
-        supply.lead.end()
+        supply.end()
         raise
 
 
@@ -291,8 +297,7 @@ async def _stage_beside(journey: Journey, preparation: Preparation, supply: Supp
     except PipelineError as error:
         journey.stop(error)
     finally:
-        supply.complete = True
-        supply.hear()
+        supply.all_staged()
 
 
 def _stager(journey: Journey) -> Stager:

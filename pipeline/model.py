@@ -232,8 +232,10 @@ class BatchLine:
     @property
     def unnamed(self) -> Positions:
         """The rows that no request names yet: they are pending."""
-        named = {place for request in self.requests for place in request.positions}
-        return Positions.span(0, self.rows).without(named)
+        whole = Positions.span(0, self.rows)
+        if not self.requests or self.requests[0].positions == whole:
+            return Positions(()) if self.requests else whole
+        return whole.without(place for request in self.requests for place in request.positions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ same source and job give the same rows and batches, always: an interrupted stagi
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import polars as pl
 
@@ -171,18 +172,31 @@ class Preparation:
             cells=cells,
             key=operation.key,
         )
-        unread = validation.unreadable(block.broken, file=block.file, source=self._struct)
-        stages = ["validation"] * len(checked.rejected) + ["source"] * len(unread)
-        bad = pl.concat([checked.rejected, unread]).with_columns(pl.Series("stage", stages))
-        bad = bad.sort(ROW, maintain_order=True) if len(unread) else bad
+        bad, told = self._rejected(checked.rejected, block)
         return Prepared(
             good=checked.good,
-            rejected=bad.drop("stage"),
-            rejected_results=results.of_rejected(operation, bad, stage=pl.col("stage")),
+            rejected=bad,
+            rejected_results=told,
             rows_read=rows + len(block.frame) + len(block.broken),
             rows_rejected=rejected + len(bad),
             share_read=block.share_read,
         )
+
+    def _rejected(self, invalid: pl.DataFrame, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the rejected rows of a block in order, unreadable ones too, and their results."""
+        if invalid.is_empty() and block.broken.is_empty():
+            return self._none_rejected
+        unread = validation.unreadable(block.broken, file=block.file, source=self._struct)
+        stages = ["validation"] * len(invalid) + ["source"] * len(unread)
+        bad = pl.concat([invalid, unread]).with_columns(pl.Series("stage", stages, dtype=pl.String))
+        bad = bad.sort(ROW, maintain_order=True) if len(unread) else bad
+        told = results.of_rejected(self.job.operation, bad, stage=pl.col("stage"))
+        return bad.drop("stage"), told
+
+    @cached_property
+    def _none_rejected(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        nothing = self.nothing_rejected
+        return nothing, results.of_rejected(self.job.operation, nothing, stage=pl.lit(""))
 
 
 def _together(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -11,6 +11,7 @@ from functools import partial
 import anyio
 from anyio import CapacityLimiter, to_thread
 
+from pipeline.errors import PipelineError
 from pipeline.events import Listener, RequestsSettled, ResultsWritten, RowsRefused
 from pipeline.ledger import FINAL, Ledger
 from pipeline.model import Change, RequestLine, State, Status
@@ -36,7 +37,12 @@ class Scribe:
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _closed: bool = False
     _unwritten: int = 0
-    _thread: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))
+    """Rows settled since results were last begun to be written."""
+    _is_busy: bool = False
+    """Whether results are being written."""
+    _failed: PipelineError | None = None
+    _committing: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))
+    _writing: CapacityLimiter = field(default_factory=partial(CapacityLimiter, 1))
 
     async def note(self, change: Change) -> None:
         """Return when *change* is durable."""
@@ -51,20 +57,43 @@ class Scribe:
         self._wake.set()
 
     async def write(self) -> None:
-        """Commit what comes in, group by group, and write results as they fill a part."""
-        while not self._closed or self._waiting:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            group, self._waiting = self._waiting, []
-            if not group:
-                continue
-            changes = [change for change, _ in group]
-            await to_thread.run_sync(self.ledger.commit, changes, limiter=self._thread)
-            for _, done in group:
-                done.set()
-            self._report(changes)
-            if self._unwritten >= RESULTS_ROWS:
-                await to_thread.run_sync(self.write_results, limiter=self._thread)
+        """Commit what comes in, group by group; beside it, write results as they fill a part.
+
+        Nobody waits for results: a part takes many times as long as a commit.
+        """
+        async with anyio.create_task_group() as beside:
+            while not self._closed or self._waiting:
+                await self._wake.wait()
+                self._wake = anyio.Event()
+                group, self._waiting = self._waiting, []
+                if group and self._failed is None:
+                    await self._commit(group)
+                if self._unwritten >= RESULTS_ROWS and not self._is_busy:
+                    self._unwritten, self._is_busy = 0, True
+                    beside.start_soon(self._write_beside)
+                if self._failed is not None:
+                    break
+        if self._failed is not None:
+            raise self._failed
+
+    async def _commit(self, group: list[tuple[Change, anyio.Event]]) -> None:
+        changes = [change for change, _ in group]
+        try:
+            await to_thread.run_sync(self.ledger.commit, changes, limiter=self._committing)
+        except PipelineError as error:
+            self._failed = error
+            return
+        for _, done in group:
+            done.set()
+        self._report(changes)
+
+    async def _write_beside(self) -> None:
+        try:
+            await to_thread.run_sync(self.write_results, limiter=self._writing)
+        except PipelineError as error:
+            self._failed = error
+            self._wake.set()
+        self._is_busy = False
 
     def write_results(self, *, least: int = RESULTS_ROWS, doubts: bool = False) -> None:
         """Write the results of settled batches, a part at a time, while *least* rows are left.
@@ -74,14 +103,12 @@ class Scribe:
         while batches := self.ledger.unwritten(rows_max=RESULTS_ROWS, doubts=doubts):
             rows = sum(batch.rows for batch in batches)
             if rows < least:
-                self._unwritten = rows
                 return
             frame = results.of_batches(self.operation, batches, rows_of(self.folder, batches))
             file = f"part-{batches[0].id:08}-{batches[-1].id:08}.parquet"
             write_part(frame, self.folder.results / file)
             self.ledger.name_results(file, batches, provisional=doubts)
             self.tell(ResultsWritten(part=file, rows=len(frame)))
-        self._unwritten = 0
 
     def _report(self, changes: list[Change]) -> None:
         rows: Counter[Status] = Counter()

@@ -1,77 +1,51 @@
 """What the delivery is fed: open batches from the ledger, their rows from the staged parts.
 
-Keeps the parts in use in memory, encodes in threads, and holds back a staging that is too far
-ahead. Knows the ledger, staged files and the encoding; never the network.
+A thread reads and encodes them, a few batches ahead of the delivery, and a staging that is too far
+ahead of both is held back. Knows the ledger, staged files and the encoding; never the network.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from weakref import WeakSet
 
 import anyio
 import polars as pl
-from anyio import CapacityLimiter, from_thread, to_thread
+from anyio import from_thread, to_thread
 
-from pipeline import durable
+from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger
 from pipeline.model import SOURCE, BatchId, BatchLine, Positions, Request
 from pipeline.operations import Operation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import encoding
 from pipeline.stages.delivery import Draft, LaneKeys, drafts, lane_keys
+from pipeline.stages.staging import read_part
 
 AHEAD_ROWS = 1_000_000
 """Rows staged and not yet taken up by the delivery, at most: a run that stops early should not
 have staged a hundred million rows first; one that is killed late should have little left to stage,
 since a resume goes through the source again."""
+AHEAD_BATCHES = 8
+"""Batches encoded and not yet taken up by the delivery, at most: some 2 MB."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
-PARTS_KEPT = 2
-"""Staged parts kept in memory: those that the requests in flight belong to, and the next."""
-ENCODERS = 2
-"""Threads that load and encode; more than cores would only wait for each other."""
-
-
-class Lead:
-    """How far staging is ahead of the delivery; the thread that stages waits here."""
-
-    def __init__(self, rows_max: int = AHEAD_ROWS) -> None:
-        self._rows_max = rows_max
-        self._rows = 0
-        self._changed = threading.Condition()
-        self._over = False
-
-    def grow(self, rows: int) -> None:
-        """Add staged rows, and wait while there are too many."""
-        with self._changed:
-            self._rows += rows
-            self._changed.wait_for(lambda: self._over or self._rows <= self._rows_max)
-
-    def shrink(self, rows: int) -> None:
-        """Take away rows that the delivery has taken up."""
-        with self._changed:
-            self._rows -= rows
-            self._changed.notify_all()
-
-    def end(self) -> None:
-        """Let nobody wait any longer."""
-        with self._changed:
-            self._over = True
-            self._changed.notify_all()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """A staged part in memory: its rows, and the keys that they occupy in each lane."""
+    """A staged part in memory."""
 
+    file: str
     rows: pl.DataFrame
     keys: LaneKeys
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Supply:
-    """The road from the ledger to the delivery, of one push.
+    """The road from the ledger to the delivery, of one push; `fill` works in a thread of its own.
 
     `first`: so many rows are yielded at most (a canary); None: all.
     """
@@ -80,78 +54,157 @@ class Supply:
     ledger: Ledger
     folder: RunFolder
     first: int | None = None
-    lead: Lead = field(default_factory=Lead)
     complete: bool = True
-    """Whether all rows are staged; a staging beside the push sets it to False while it runs."""
-    _news: anyio.Event = field(default_factory=anyio.Event)
-    _parts: OrderedDict[str, _Part] = field(default_factory=OrderedDict)
-    _threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(ENCODERS))
+    """Whether all rows are staged; a staging beside the push sets it to False before it begins."""
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+    """Guards all below: whatever one thread does here, another may wait for."""
+    _ahead: int = 0
+    """Rows staged and not yet taken up."""
+    _over: bool = False
+    """Whether nobody takes anything any more."""
+    _ready: deque[Sequence[Draft] | PipelineError | None] = field(default_factory=deque)
+    """Drafts, batch by batch; then why there are no more, or None."""
+    _wanted: anyio.Event | None = None
+    """What the delivery waits for while nothing is ready."""
+    _alive: WeakSet[LaneKeys] = field(default_factory=WeakSet)
+    """The keys of the parts whose requests may be on their way: drafts hold on to them."""
+
+    # ── for the thread that stages ───────────────────────────────────────────────────────────
 
     def staged(self, rows: int) -> None:
-        """Hear, from the staging thread, that a part is durable; wait while it is too far ahead."""
-        from_thread.run_sync(self.hear)
-        self.lead.grow(rows)
+        """Hear that a part of *rows* rows is durable; wait while staging is too far ahead."""
+        with self._changed:
+            self._ahead += rows
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._over or self._ahead <= AHEAD_ROWS)
 
-    def hear(self) -> None:
-        """Wake `drafts`: there may be something new, or nothing more to come."""
-        self._news.set()
+    def all_staged(self) -> None:
+        """Hear that nothing more is staged."""
+        with self._changed:
+            self.complete = True
+            self._changed.notify_all()
+
+    # ── for the delivery ─────────────────────────────────────────────────────────────────────
 
     async def drafts(self) -> AsyncIterator[Draft]:
-        """Yield what is to be sent, in the order of the batches, until there is nothing more."""
-        after, left = BatchId(0), self.first
-        while left is None or left > 0:
-            complete, self._news = self.complete, anyio.Event()
-            batches = await to_thread.run_sync(self._open_batches, after)
-            if not batches and complete:
-                return
-            if not batches:
-                await self._news.wait()
-            for batch in batches:
-                for draft in await self._drafts_of(batch):
-                    if left is not None and left <= 0:
-                        return
-                    chosen = draft if left is None else _first(draft, left)
-                    yield chosen
-                    left = left if left is None else left - len(chosen.positions)
-                after = batch.id
-                self.lead.shrink(batch.rows)
+        """Yield what is to be sent, in the order of the batches, until there is nothing more.
+
+        `fill` is to run meanwhile. Raises what it could not read.
+        """
+        while (ready := await self._next()) is not None:
+            if isinstance(ready, PipelineError):
+                raise ready
+            for draft in ready:
+                yield draft
+
+    def end(self) -> None:
+        """Take nothing any more, and let nobody wait for that."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     async def encode(self, operation: Operation, frame: pl.DataFrame) -> Request:
-        """Return the one request that carries *frame*."""
-        requests = await to_thread.run_sync(
-            encoding.to_requests, operation, frame, limiter=self._threads
-        )
-        return requests[0]
+        """Return the one request that carries *frame*: a part of a batch that was refused."""
+        return (await to_thread.run_sync(encoding.to_requests, operation, frame))[0]
+
+    async def fill(self) -> None:
+        """Make ready what `drafts` yields, a few batches ahead, until it has all or wants none."""
+        await to_thread.run_sync(self._fill)
+
+    async def _next(self) -> Sequence[Draft] | PipelineError | None:
+        while True:
+            with self._changed:
+                if self._ready:
+                    self._changed.notify_all()
+                    return self._ready.popleft()
+                self._wanted = wanted = anyio.Event()
+            await wanted.wait()
+
+    # ── in the thread that fills ─────────────────────────────────────────────────────────────
+
+    def _fill(self) -> None:
+        end: PipelineError | None = None
+        try:
+            for batch, of_batch in self._all_drafts():
+                if not self._hand_over(of_batch, rows=batch.rows):
+                    return
+        except PipelineError as error:
+            end = error
+        self._hand_over(end)
+
+    def _hand_over(self, ready: Sequence[Draft] | PipelineError | None, *, rows: int = 0) -> bool:
+        """Wait until there is room, then give; False when nobody takes it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or len(self._ready) < AHEAD_BATCHES)
+            self._ready.append(ready)
+            self._ahead -= rows
+            self._changed.notify_all()
+            wanted, self._wanted = self._wanted, None
+        if wanted is not None and not self._over:
+            from_thread.run_sync(wanted.set)
+        return not self._over
+
+    def _all_drafts(self) -> Iterator[tuple[BatchLine, Sequence[Draft]]]:
+        """Yield the drafts of each open batch, as it is staged; those of `first` rows at most."""
+        after, left, part = BatchId(0), self.first, None
+        while batches := self._open_batches(after):
+            for file, of_part in groupby(batches, lambda batch: batch.file):
+                if part is None or part.file != file:
+                    part = self._load(file)
+                for batch, made in self._drafts_of(list(of_part), part):
+                    chosen = made if left is None else list(_first(made, left))
+                    yield batch, chosen
+                    if left is not None:
+                        left -= sum(len(draft.positions) for draft in chosen)
+                        if left <= 0:
+                            return
+            after = batches[-1].id
 
     def _open_batches(self, after: BatchId) -> list[BatchLine]:
-        return self.ledger.open_batches(after=after, limit=BATCHES_READ)
+        """Return the next open batches; wait for them while there may be some. None: the end."""
+        while not self._over:
+            with self._changed:
+                complete, ahead = self.complete, self._ahead
+            if batches := self.ledger.open_batches(after=after, limit=BATCHES_READ):
+                return batches
+            if complete:
+                break
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._over or self.complete or self._ahead != ahead  # noqa: B023
+                )
+        return []
 
-    async def _drafts_of(self, batch: BatchLine) -> Iterator[Draft]:
-        part = self._parts.get(batch.file)
-        if part is None:
-            part = await to_thread.run_sync(self._load, batch.file, limiter=self._threads)
-            self._parts[batch.file] = part
-            while len(self._parts) > PARTS_KEPT:
-                self._parts.popitem(last=False)
-        start, stop = batch.start, batch.start + batch.rows
-        rows = part.rows.slice(start, batch.rows)
-        requests: list[Request] = []
-        if not self.operation.bulk:
-            requests = await to_thread.run_sync(
-                encoding.to_requests, self.operation, rows, limiter=self._threads
-            )
-        return drafts(batch, rows, [lane[start:stop] for lane in part.keys], requests)
+    def _drafts_of(
+        self, batches: Sequence[BatchLine], part: _Part
+    ) -> Iterator[tuple[BatchLine, list[Draft]]]:
+        operation = self.operation
+        whole = [(b.start, b.start + b.rows) for b in batches if operation.bulk and not b.requests]
+        encoded = encoding.to_batches(operation, part.rows, whole) if whole else iter(())
+        for batch in batches:
+            rows = part.rows.slice(batch.start, batch.rows)
+            requests: list[Request] = []
+            if not operation.bulk:
+                requests = encoding.to_requests(operation, rows)
+            elif not batch.requests:
+                requests = [next(encoded)]
+            yield batch, list(drafts(batch, rows, part.keys, requests))
 
     def _load(self, file: str) -> _Part:
-        path = self.folder.staged / file
-        with durable.reading(path, pl.exceptions.PolarsError):
-            rows = pl.scan_parquet(path).drop(SOURCE).collect()
-        return _Part(rows=rows, keys=lane_keys(self.operation, rows))
+        rows = read_part(self.folder.staged / file, without=SOURCE)
+        keys = lane_keys(self.operation, rows, self._alive)
+        self._alive.add(keys)
+        return _Part(file=file, rows=rows, keys=keys)
 
 
-def _first(draft: Draft, rows: int) -> Draft:
-    """Return *draft* cut to its first *rows* rows, unless it is encoded, or in the ledger."""
-    if draft.line is not None or draft.request is not None or len(draft.positions) <= rows:
-        return draft
-    places = list(draft.positions)[:rows]
-    return replace(draft, positions=Positions.of(places))
+def _first(made: Sequence[Draft], left: int) -> Iterator[Draft]:
+    """Yield *made* up to *left* rows; a request of more is cut, unless it is in the ledger."""
+    for draft in made:
+        if left <= 0:
+            return
+        if draft.line is not None or len(draft.positions) <= left or len(made) > 1:
+            yield draft
+        else:
+            places = Positions.of(list(draft.positions)[:left])
+            yield replace(draft, positions=places, request=None, digest="")
+        left -= len(draft.positions)

@@ -316,9 +316,15 @@ def _within(rows: pl.DataFrame, sizes: list[int], sent: tuple[str, ...], most: i
 
     The bytes of a row are an estimate: what escapes its strings need is not counted.
     """
-    by_column = map(_bytes, sent, rows.select(sent).dtypes)
-    row_bytes = rows.select(pl.sum_horizontal(by_column)).to_series()
-    if not sizes or row_bytes.top_k(1).sum() * max(sizes) <= most:
+    if not sizes:
+        return sizes
+    columns = [_bytes(name, dtype) for name, dtype in rows.select(sent).schema.items()]
+    names_bytes = sum(len(name) + NUMBER_BYTES for name in sent)
+    longest = rows.select(pl.sum_horizontal(column.max() for column in columns)).item() or 0
+    if (longest + names_bytes) * max(sizes) <= most:  # no row can be longer: most sources end here
+        return sizes
+    row_bytes = rows.select(pl.sum_horizontal(columns)).to_series() + names_bytes
+    if row_bytes.top_k(1).sum() * max(sizes) <= most:
         return sizes
 
     def halves(start: int, size: int) -> Iterator[int]:
@@ -335,14 +341,12 @@ def _within(rows: pl.DataFrame, sizes: list[int], sent: tuple[str, ...], most: i
 
 
 def _bytes(name: str, dtype: pl.DataType) -> pl.Expr:
-    """Return about how many bytes a value takes in a body, its name included."""
+    """Return about how many bytes a value takes in a body, without its name; null for none."""
     column = pl.col(name)
     if dtype == pl.String:
-        value = column.str.len_bytes()
-    elif dtype == pl.Binary:
-        value = column.bin.size()
-    elif dtype.is_nested():
-        value = pl.struct(column).struct.json_encode().str.len_bytes()
-    else:
-        value = column.is_not_null().cast(pl.UInt32)
-    return value.fill_null(0) + len(name) + NUMBER_BYTES
+        return column.str.len_bytes()
+    if dtype == pl.Binary:
+        return column.bin.size()
+    if dtype.is_nested():
+        return pl.struct(column).struct.json_encode().str.len_bytes()
+    return column.is_not_null().cast(pl.UInt32)

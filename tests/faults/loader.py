@@ -22,7 +22,6 @@ from pipeline.config.toml import Overrides, job_from
 from pipeline.stages import staging
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import csv
-from pipeline.supply import Lead
 from pipeline.verbs import Terms
 from tests.faults.mutants import MUTANTS
 from tests.faults.points import Fuse, arm
@@ -56,14 +55,12 @@ def shrink() -> None:
         (vars(staging), "REJECTED_ROWS_MAX", REJECTED_ROWS),
         (vars(staging), "PARTS_BETWEEN_REJECTED", 2),
         (vars(supply), "BATCHES_READ", 4),
+        (vars(supply), "AHEAD_ROWS", AHEAD_ROWS),
         (vars(scribe), "RESULTS_ROWS", RESULTS_ROWS),
         (scribe.Scribe.write_results.__kwdefaults__, "least", RESULTS_ROWS),
     ]
     for place, name, size in sizes:
         place[name] = size if name in place else place[f"no {name} any more"]
-    if Lead.__init__.__defaults__ != (supply.AHEAD_ROWS,):
-        raise LookupError("Lead has other defaults than it had")
-    Lead.__init__.__defaults__ = (AHEAD_ROWS,)
 
 
 async def carry(plan: dict[str, Any]) -> int:

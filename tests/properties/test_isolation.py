@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from pipeline.errors import PipelineError, ServiceError
 from pipeline.model import BatchId, BatchLine, RequestLine, State
 from pipeline.operations import Operation, find
-from pipeline.stages.delivery import Delivery, Draft, Proof, deliver, drafts, lane_keys
+from pipeline.stages.delivery import (
+    Delivery,
+    Draft,
+    LaneKeys,
+    Proof,
+    deliver,
+    drafts,
+    lane_keys,
+)
 from pipeline.stages.delivery.isolation import HOPELESS_REQUESTS, REQUESTS_MAX
 from pipeline.stages.delivery.verdicts import NOT_ISOLATED
 from tests.fakes.simulated_api import NAMING, Api, Books, ports
@@ -62,10 +70,12 @@ def carry(api: Api, *frames: pl.DataFrame, proven: bool = False) -> Load:
     )
 
     async def supply() -> AsyncIterator[Draft]:
+        known: list[LaneKeys] = []
         for number, frame in enumerate(frames, 1):
             batch = BatchLine(id=BatchId(number), file="part", start=0, rows=len(frame))
             load.batches.append(batch)
-            for draft in drafts(batch, frame, lane_keys(api.operation, frame)):
+            known.append(lane_keys(api.operation, frame, known))
+            for draft in drafts(batch, frame, known[-1]):
                 yield draft
 
     async def run() -> None:

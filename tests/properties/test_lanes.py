@@ -25,10 +25,19 @@ class Traffic:
         self.admitted: list[int] = []
         self.gone: set[int] = set()
 
-    def enter(self, keys: frozenset[int]) -> None:
+    def enter(self, keys: frozenset[int], *, apart: bool = False) -> None:
         number = len(self.keys)
         self.keys.append(keys)
-        self.tickets.append(self.lanes.enter(keys, lambda: self.admitted.append(number)))
+
+        def admit() -> None:
+            self.admitted.append(number)
+
+        self.tickets.append(self.lanes.enter(lambda: keys, admit, apart=apart))
+
+    def is_alone(self, keys: frozenset[int]) -> bool:
+        """Whether nobody within shares a key of *keys*: then a ticket may enter apart."""
+        within = (self.keys[n] for n in range(len(self.keys)) if n not in self.gone)
+        return all(keys.isdisjoint(others) for others in within)
 
     def leave(self, number: int) -> None:
         self.gone.add(number)
@@ -57,7 +66,9 @@ def test_who_shares_a_key_waits_for_who_came_first_and_nobody_else(
         leaving = traffic.in_flight
         enters = data.draw(st.booleans()) if data and waiting and leaving else bool(waiting)
         if enters:
-            traffic.enter(waiting.pop(0))
+            keys = waiting.pop(0)
+            apart = bool(data) and traffic.is_alone(keys) and data.draw(st.booleans())
+            traffic.enter(keys, apart=apart)
         else:
             traffic.leave(data.draw(st.sampled_from(leaving)) if data else leaving[0])
         traffic.check()
@@ -66,6 +77,7 @@ def test_who_shares_a_key_waits_for_who_came_first_and_nobody_else(
         of_key = [number for number in traffic.admitted if key in traffic.keys[number]]
         assert of_key == sorted(of_key)  # in order of entry
     assert not traffic.lanes._held
+    assert not len(traffic.lanes)
 
 
 def test_who_shares_nothing_overtakes_whoever_waits() -> None:
@@ -73,6 +85,18 @@ def test_who_shares_nothing_overtakes_whoever_waits() -> None:
     for keys in ({1}, {1}, {2}, set()):
         traffic.enter(frozenset(keys))
     assert traffic.admitted == [0, 2, 3]
+
+
+def test_who_stood_apart_is_seen_by_whoever_comes_to_share_a_key() -> None:
+    traffic = Traffic()
+    traffic.enter(frozenset({1}), apart=True)
+    traffic.enter(frozenset({2}), apart=True)
+    traffic.enter(frozenset({2, 3}))
+    traffic.enter(frozenset({4}), apart=True)
+    assert traffic.admitted == [0, 1, 3]
+    traffic.leave(0)
+    traffic.leave(1)
+    assert traffic.admitted == [0, 1, 3, 2]
 
 
 @pytest.mark.parametrize("keys", [{1}, {2}, {1, 2}])

@@ -18,7 +18,7 @@ from pipeline.clock import Clock
 from pipeline.errors import PipelineError, ServiceError
 from pipeline.model import Change, Exchange, Positions, Request, RequestLine, State, Verdict
 from pipeline.operations import Operation, Repeat
-from pipeline.stages.delivery.drafts import Draft, doubt_of, take
+from pipeline.stages.delivery.drafts import Draft, digest_of, doubt_of, take
 from pipeline.stages.delivery.isolation import Trail
 from pipeline.stages.delivery.lanes import Lanes
 from pipeline.stages.delivery.proof import Proof
@@ -94,7 +94,7 @@ async def _carry(
 ) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
     free = anyio.Event()
-    ticket = delivery.lanes.enter(draft.keys, free.set)
+    ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
     try:
         await free.wait()
         async with slots:
@@ -117,26 +117,32 @@ async def _settle(delivery: Delivery, draft: Draft) -> None:
             continue
         await delivery.ports.note(change)
         again = (child for child in reversed(change.children) if child.state is State.PENDING)
-        waiting.extend(replace(part, positions=child.positions, line=child) for child in again)
+        waiting.extend(_part_of(part, child) for child in again)
     cause = delivery.proof.learn(trail)
     if cause:
         words = f"the API refuses every row for the same cause: {cause.strip()}"
         delivery.stop(ServiceError(words, hint=GO_ON))
 
 
+def _part_of(draft: Draft, line: RequestLine) -> Draft:
+    """Return the part of a refused *draft* that is sent next; it is encoded when its turn comes."""
+    return replace(draft, positions=line.positions, line=line, request=None, digest="")
+
+
 async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None:
     """Make one request; return what to record of it, or None when it was not sent at all."""
     operation, ports = delivery.operation, delivery.ports
     request = draft.request or await ports.encode(operation, draft.frame)
-    digest = hashlib.sha256(request.body or b"").hexdigest()
+    digest = draft.digest or digest_of(request)
     doubt = doubt_of(draft, operation.repeat, now=ports.clock.now(), digest=digest)
     if doubt:
         return in_doubt(draft, doubt)
 
     def key_for(generation: int) -> str:
+        if not operation.idempotency_key:
+            return ""
         name = f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}/{generation}"
-        key = uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16])
-        return str(key) if operation.idempotency_key else ""
+        return str(uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16]))
 
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None

@@ -4,10 +4,11 @@ Reads the ledger's lines and the staged rows; decides what a crash left behind (
 never sends. Times are seconds since the epoch.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import cast
 
 import polars as pl
 
@@ -19,8 +20,28 @@ REPLAY_S = 23 * 3600
 clocks that differ."""
 
 
-LaneKeys = Sequence[Sequence[int | None]]
-"""For each lane of an operation, the 64-bit hash of each row's value in it."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LaneKeys:
+    """The keys that the rows of a part occupy, as 64-bit hashes: a column for each lane."""
+
+    hashes: tuple[pl.Series, ...]
+    """A row without a value (an anonymous session) occupies nothing there: null."""
+    apart: bool = False
+    """Whether no other request of its time has a key of this part, nor two of its own the same."""
+
+    def at(self, start: int, positions: Positions) -> frozenset[int]:
+        """Return the keys of the rows at *positions*, counted from *start*."""
+        spans = [slice(start + first, start + last) for first, last in positions.spans]
+        keys = {key for lane in self._lists for span in spans for key in lane[span]}
+        return frozenset(key for key in keys if key is not None)
+
+    def all(self) -> pl.Series:
+        """Return the keys of all rows in all lanes, as often as they come."""
+        return pl.concat([*self.hashes, pl.Series(dtype=pl.UInt64)]).drop_nulls()
+
+    @cached_property
+    def _lists(self) -> list[list[int | None]]:
+        return [lane.to_list() for lane in self.hashes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +52,14 @@ class Draft:
     rows: pl.DataFrame
     """All rows of the batch, in order."""
     positions: Positions
-    keys: frozenset[int]
+    keys: Callable[[], frozenset[int]]
+    apart: bool = False
+    """Whether no other draft of its time shares a key with it."""
     line: RequestLine | None = None
     request: Request | None = None
-    """Encoded with its batch, where the operation takes one row per request."""
+    """Where it was encoded along with others."""
+    digest: str = ""
+    """Of the body of `request`."""
 
     @property
     def known(self) -> RequestLine:
@@ -53,17 +78,23 @@ def take(rows: pl.DataFrame, positions: Positions) -> pl.DataFrame:
     return parts[0] if len(parts) == 1 else pl.concat(parts) if parts else rows.clear()
 
 
-def lane_keys(operation: Operation, rows: pl.DataFrame) -> LaneKeys:
-    """Return the keys that each of *rows* occupies: a list for each lane of *operation*.
+def lane_keys(
+    operation: Operation, rows: pl.DataFrame, others: Iterable[LaneKeys] = ()
+) -> LaneKeys:
+    """Return the keys that *rows* occupy; *others*: those of all parts that may be on their way.
 
-    A row without a value (an anonymous session) occupies nothing there: None.
+    A batch of a bulk operation has no key twice; where two of its lanes agree, it stands not apart,
+    which is safe.
     """
     lanes = [lane for lane in operation.lanes if lane in rows.columns]
     hashed = rows.select(
         pl.when(pl.col(lane).is_not_null()).then(pl.col(lane).hash(seed)).alias(lane)
         for seed, lane in enumerate(lanes)
     )
-    return [column.to_list() for column in hashed.get_columns()]
+    keys = LaneKeys(hashes=tuple(hashed.get_columns()))
+    own, foreign = keys.all(), pl.concat([pl.Series(dtype=pl.UInt64), *(o.all() for o in others)])
+    apart = own.n_unique() == len(own) and not own.is_in(foreign.implode()).any()
+    return replace(keys, apart=apart)
 
 
 def drafts(
@@ -74,27 +105,23 @@ def drafts(
 ) -> Iterator[Draft]:
     """Yield a draft for each request of *batch* that is still to be made, in order of rows.
 
-    keys: of *rows*, see `lane_keys`. requests: one per row, or per group of rows that HEAD begins,
-    where they were encoded together (single-row operations), else none.
+    keys: of the part that *batch* stands in. requests: those that carry all of *batch*, where they
+    were encoded together: one, or one per row, or per group of rows that HEAD begins.
     """
-    starts = rows[HEAD].arg_true().to_list() if HEAD in rows.columns else list(range(batch.rows))
+    starts = _starts(rows, requests)
     request_at = dict(zip(starts, requests, strict=True)) if requests else {}
 
     def draft(positions: Positions, line: RequestLine | None = None) -> Draft:
-        occupied: set[int | None] = {None}
-        if len(positions) == batch.rows:
-            occupied.update(*keys)
-        else:
-            occupied.update(lane[place] for lane in keys for place in positions)
-        occupied.discard(None)
         request = request_at.get(positions.spans[0][0])
         return Draft(
             batch=batch,
             rows=rows,
             positions=positions,
-            keys=frozenset(cast("set[int]", occupied)),  # None is gone
+            keys=partial(keys.at, batch.start, positions),
+            apart=keys.apart,
             line=line,
             request=request,
+            digest=digest_of(request) if request else "",
         )
 
     for line in batch.requests:
@@ -107,9 +134,21 @@ def drafts(
         yield draft(unnamed)
 
 
+def digest_of(request: Request) -> str:
+    """Return the SHA-256 of the body, in hexadecimal: a repeat must send the same bytes."""
+    return hashlib.sha256(request.body or b"").hexdigest()
+
+
+def _starts(rows: pl.DataFrame, requests: Sequence[Request]) -> list[int]:
+    """Return the first row of each request, where all were encoded."""
+    if len(requests) == 1:
+        return [0]
+    return rows[HEAD].arg_true().to_list() if HEAD in rows.columns else list(range(rows.height))
+
+
 def _each(unnamed: Positions, starts: Sequence[int], rows: int) -> Iterator[Positions]:
     """Yield the rows of each request of a batch, where they are *unnamed*."""
-    places = set(unnamed)
+    places = set(unnamed) if len(starts) > 1 else {unnamed.spans[0][0]} if unnamed else set()
     for start, stop in pairwise([*starts, rows]):
         if start in places:
             yield Positions.span(start, stop)

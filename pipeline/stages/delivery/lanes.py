@@ -7,13 +7,17 @@ wait for another without need. Whatever does not share a key overtakes whatever 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+Keys = Callable[[], frozenset[int]]
+"""The keys of a ticket, when they are asked for: of a thousand rows they take a while."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Ticket:
-    """A place in the lanes of `keys`; `admit` is called once, when every lane is free."""
+    """A place in the lanes; `admit` is called once, when every lane is free."""
 
-    keys: frozenset[int]
+    keys_of: Keys
     admit: Callable[[], None]
+    keys: frozenset[int] = frozenset()
     waits_for: int = 0
     waiters: "list[Ticket]" = field(default_factory=list)
 
@@ -21,33 +25,48 @@ class Ticket:
 class Lanes:
     """Tickets enter in file order and leave when their request is settled.
 
-    Invariant: of the tickets that share a key, only the first to enter is admitted. Costs one set
-    operation per ticket while keys do not meet; what waits is bounded by who may enter.
+    Invariant: of the tickets that share a key, only the first to enter is admitted. Where tickets
+    are known to stand apart no key is looked at; else one costs one set operation while keys do
+    not meet. What waits is bounded by who may enter.
     """
 
     def __init__(self) -> None:
         self._within: dict[Ticket, None] = {}
+        self._apart: dict[Ticket, None] = {}
         self._held: set[int] = set()
 
     def __len__(self) -> int:
-        return len(self._within)
+        return len(self._within) + len(self._apart)
 
-    def enter(self, keys: frozenset[int], admit: Callable[[], None]) -> Ticket:
-        """Queue for *keys*; *admit* is called at once when they are free, else later."""
-        ticket = Ticket(keys=keys, admit=admit)
-        if not self._held.isdisjoint(keys):
+    def enter(self, keys: Keys, admit: Callable[[], None], *, apart: bool = False) -> Ticket:
+        """Queue for *keys*; *admit* is called at once when they are free, else later.
+
+        apart: whoever enters knows that no ticket shares a key with this one, of those within and
+        of those that will enter as it does.
+        """
+        ticket = Ticket(keys_of=keys, admit=admit)
+        if apart:
+            self._apart[ticket] = None
+            admit()
+            return ticket
+        self._look_at_all()
+        ticket.keys = keys()
+        if not self._held.isdisjoint(ticket.keys):
             for earlier in self._within:
-                if not earlier.keys.isdisjoint(keys):
+                if not earlier.keys.isdisjoint(ticket.keys):
                     earlier.waiters.append(ticket)
                     ticket.waits_for += 1
         self._within[ticket] = None
-        self._held |= keys
+        self._held |= ticket.keys
         if not ticket.waits_for:
             admit()
         return ticket
 
     def leave(self, ticket: Ticket) -> None:
         """Free the lanes of *ticket* and admit whoever waited for nothing else."""
+        if ticket in self._apart:
+            del self._apart[ticket]
+            return
         del self._within[ticket]
         self._held -= ticket.keys
         for waiter in ticket.waiters:
@@ -55,3 +74,11 @@ class Lanes:
             waiter.waits_for -= 1
             if not waiter.waits_for:
                 waiter.admit()
+
+    def _look_at_all(self) -> None:
+        """Hold the keys of those that stood apart: from now on somebody may share one."""
+        for ticket in self._apart:
+            ticket.keys = ticket.keys_of()
+            self._held |= ticket.keys
+            self._within[ticket] = None
+        self._apart.clear()

@@ -39,15 +39,12 @@ def split(
     is for lines that could not be parsed (see `unreadable`), and null here.
     """
     is_bad, reasons = _judge(checks, fields, cells)
-    places = rows.select(ROW, FILE, LINE)
-    keys = fields.select(pl.col(key).cast(pl.String).alias(KEY))
-    good = places.hstack(keys).hstack(fields).hstack(rows.select(SOURCE))
-    rejected = places.filter(is_bad).with_columns(
-        reasons.alias(REASONS), pl.lit(None, dtype=pl.String).alias(RAW)
-    )
-    return Checked(
-        good=good.filter(~is_bad), rejected=rejected.hstack(rows.filter(is_bad).select(SOURCE))
-    )
+    keys = fields.get_column(key).cast(pl.String).alias(KEY)
+    good = rows.select(ROW, FILE, LINE).hstack([keys, *fields, rows.get_column(SOURCE)])
+    if reasons.is_empty():  # nothing is copied
+        return Checked(good=good, rejected=_without_reasons(rows.clear()))
+    bad = _without_reasons(rows.filter(is_bad)).with_columns(reasons)
+    return Checked(good=good.filter(~is_bad), rejected=bad)
 
 
 def objections(
@@ -76,6 +73,17 @@ def unreadable(broken: pl.DataFrame, *, file: str, source: pl.DataType) -> pl.Da
         pl.concat_list("reason").alias(REASONS),
         RAW,
         pl.lit(None, dtype=source).alias(SOURCE),
+    )
+
+
+def _without_reasons(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(
+        ROW,
+        FILE,
+        LINE,
+        pl.lit(None, dtype=pl.List(pl.String)).alias(REASONS),
+        pl.lit(None, dtype=pl.String).alias(RAW),
+        SOURCE,
     )
 
 

@@ -30,7 +30,16 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.operations import Operation, Repeat, find
-from pipeline.stages.delivery import Delivery, Draft, Ports, Proof, deliver, drafts, lane_keys
+from pipeline.stages.delivery import (
+    Delivery,
+    Draft,
+    LaneKeys,
+    Ports,
+    Proof,
+    deliver,
+    drafts,
+    lane_keys,
+)
 from pipeline.stages.delivery.deliver import WINDOW
 from pipeline.stages.delivery.drafts import REPLAY_S
 from tests.fakes.clock import EPOCH, FixedClock
@@ -111,8 +120,10 @@ class Trip:
         )
 
         async def supply() -> AsyncIterator[Draft]:
+            known: list[LaneKeys] = []
             for batch, rows in batches:
-                for draft in drafts(batch, rows, lane_keys(self.operation, rows)):
+                known.append(lane_keys(self.operation, rows, known))
+                for draft in drafts(batch, rows, known[-1]):
                     self.drafted += 1
                     self.alive_max = max(self.alive_max, self.drafted - self.settled)
                     yield draft
