@@ -58,6 +58,7 @@ class Preparation:
         self._groups = folding.Groups(operation=job.operation)
         self.folds = folding.is_folding(job.operation, tuple(self.mapping.schema))
         self.checks = tuple(self._checks())
+        self._checks_of_printable = tuple(self._checks(printable=True))
         self._check_constants()
 
     def blocks(self) -> Iterator[Prepared]:
@@ -98,14 +99,20 @@ class Preparation:
     def _struct(self) -> pl.Struct:
         return pl.Struct(dict(self.source.columns))
 
-    def _checks(self) -> Iterator[validation.Check]:
-        """Yield what is asked of each field by itself, then of some beside each other."""
+    def _checks(self, *, printable: bool = False) -> Iterator[validation.Check]:
+        """Yield what is asked of each field by itself, then of some beside each other.
+
+        printable: of a source that has no control character.
+        """
         targets = self.mapping.targets
         alone = [
             check
             for target in targets
             for check in validation.rules(
-                target.field, origin=target.origin, expects=target.expects
+                target.field,
+                origin=target.origin,
+                expects=target.expects,
+                printable=printable and target.verbatim,
             )
         ]
         alone += [
@@ -166,7 +173,7 @@ class Preparation:
             pl.lit(block.file).alias(FILE)
         )
         checked = validation.split(
-            self.checks,
+            self._checks_of_printable if block.printable else self.checks,
             rows=places,
             fields=fields,
             cells=cells,
@@ -224,6 +231,7 @@ def _one(blocks: Sequence[Block]) -> Block:
         line=pl.concat([b.line for b in blocks], rechunk=True),
         broken=pl.concat([b.broken for b in blocks]),
         share_read=blocks[-1].share_read,
+        printable=all(b.printable for b in blocks),
     )
 
 

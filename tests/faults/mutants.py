@@ -5,21 +5,22 @@ the harness is blind to that law.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline import scribe
+from pipeline import scribe, supply
 from pipeline.ledger import Ledger
 from pipeline.model import BatchLine, Change, State
-from pipeline.operations import catalogue
+from pipeline.operations import Operation, catalogue
 from pipeline.operations.operation import Repeat
 from pipeline.scribe import Scribe
 from pipeline.stages import results, staging
-from pipeline.stages.delivery.lanes import Lanes, Ticket
+from pipeline.stages.delivery import LaneKeys
+from pipeline.stages.delivery.lanes import Keys, Lanes, Ticket
 from pipeline.stages.staging import Stager
 from pipeline.transport.exchange import Exchanger
 
@@ -56,10 +57,24 @@ def no_lanes() -> None:
     """Let requests that share a key be in flight together."""
     enter = Lanes.enter
 
-    def at_once(self: Lanes, keys: frozenset[int], admit: Callable[[], None]) -> Ticket:
-        return enter(self, frozenset(), admit)
+    def at_once(
+        self: Lanes, keys: Keys, admit: Callable[[], None], *, apart: bool = False
+    ) -> Ticket:
+        return enter(self, frozenset, admit, apart=apart)
 
     Lanes.enter = at_once
+
+
+def parts_not_compared() -> None:
+    """Take a part for apart that shares keys with one on its way."""
+    lane_keys = supply.lane_keys
+
+    def alone(
+        operation: Operation, rows: pl.DataFrame, others: Iterable[LaneKeys] = ()
+    ) -> LaneKeys:
+        return lane_keys(operation, rows)
+
+    vars(supply)["lane_keys"] = alone
 
 
 def fresh_keys() -> None:
@@ -142,6 +157,7 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
         staged_before_written,
         results_before_written,
         no_lanes,
+        parts_not_compared,
         fresh_keys,
         doubts_sent_again,
         sending_not_written,

@@ -51,6 +51,13 @@ SIGNS = (
         words="in flight together",
     ),
     Sign(
+        mutant="parts_not_compared",
+        operation="profiles",
+        faults="latency:100ms",
+        rows=1500,
+        words="in flight together",
+    ),
+    Sign(
         mutant="fresh_keys",
         operation="sessions",
         faults=LOST,

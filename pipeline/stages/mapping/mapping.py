@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import JobError
-from pipeline.operations import Field
+from pipeline.operations import Field, Kind
 from pipeline.stages.mapping.sql import sentence
 
 
@@ -34,6 +34,11 @@ class Target:
     def name(self) -> str:
         """The name of the field, and of its column."""
         return self.field.name
+
+    @property
+    def verbatim(self) -> bool:
+        """Whether what is sent is the text of one column, letter by letter."""
+        return self.field.kind is Kind.STRING and self.cell.meta.is_column()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

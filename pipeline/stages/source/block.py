@@ -53,6 +53,8 @@ class Block:
     share_read: float | None
     """Of all bytes of all files, how many were read so far (0 to 1). A reader may be a block ahead:
     it is for progress bars, and the one value here that may differ from one reading to the next."""
+    printable: bool = False
+    """Whether it is known that no cell has a control character but tab and line ends."""
 
 
 @cache

@@ -159,6 +159,7 @@ class CsvFile:
             line=placed[LINE],
             broken=broken,
             share_read=text.share(),
+            printable=not text.has_control,
         )
 
     def _faults(self, batch: pa.RecordBatch, frame: pl.DataFrame, text: Text) -> list[pl.Expr]:

@@ -27,6 +27,7 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 READ_BYTES = 1 << 20
 
 _MARK_BYTES = MARK.encode()
+_CONTROL = bytes([*range(9), 11, 12, *range(14, 32), 127])
 _CHARACTER_BYTES_MAX, _LEAD_BYTE_MIN = 4, 0xC0
 _DAMAGED = "pipeline.damaged"
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
@@ -89,6 +90,8 @@ class Text(io.RawIOBase):
         """Whether MARK was read."""
         self.has_nul = False
         """Whether NUL was read."""
+        self.has_control = False
+        """Whether a control character was read, other than tab and line ends."""
         self.has_quote = False
         """Whether a quote was read: without one, no cell holds a line end."""
         self.ended = False
@@ -158,6 +161,7 @@ class Text(io.RawIOBase):
             self._started = True
             encoded = encoded.removeprefix(codecs.BOM_UTF8)
         self.damaged = self.damaged or _holds_mark(encoded)
+        self.has_control = self.has_control or _holds_control(encoded)
         self.has_quote = self.has_quote or self._quote in encoded
         if b"\0" in encoded:
             self.has_nul = True
@@ -204,6 +208,10 @@ def _begun(content: bytes) -> int:
         if byte < 0x80:  # noqa: PLR2004 - ASCII
             return 0
     return 0
+
+
+def _holds_control(content: bytes) -> bool:
+    return len(content.translate(None, _CONTROL)) < len(content)
 
 
 def _holds_mark(content: bytes) -> bool:
