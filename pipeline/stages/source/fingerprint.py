@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pipeline.stages.source.stored import Stored, reading
 
 WHOLE_BYTES_MAX = 64 << 20
-"""Up to this size every byte counts. Hashing that much takes about 0.1 s."""
+"""Up to this size every byte counts. Hashing that much takes some 0.04 s."""
 WINDOW_BYTES = 1 << 20
 WINDOWS = WHOLE_BYTES_MAX // WINDOW_BYTES
 
@@ -23,14 +23,14 @@ def fingerprint(files: Sequence[Stored]) -> str:
     no window: 640 MB are read to a tenth, so one changed cell there is missed nine times in ten.
     A file that grew, shrank, or was written anew with other rows is always seen.
     """
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()
     for stored in files:
         digest.update(stored.size.to_bytes(8, "big"))
         with reading(stored.name), stored.open() as file:
             for start in _windows(stored.size):
                 file.seek(start)
                 digest.update(file.read(WINDOW_BYTES))
-    return digest.hexdigest()
+    return digest.hexdigest()[:32]
 
 
 def _windows(size: int) -> Sequence[int]:
