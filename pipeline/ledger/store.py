@@ -7,21 +7,17 @@ take turns. Reading a run that another process writes is allowed (`readonly`).
 import contextlib
 import sqlite3
 import threading
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InvariantBroken, RunError, StorageError
-from pipeline.ledger import schema, states
-from pipeline.ledger.states import FINAL
+from pipeline.ledger import lines, schema
+from pipeline.ledger.lines import COLUMNS, STATUSES
 from pipeline.model import (
-    ApiError,
     BatchId,
     BatchLine,
     Change,
-    Positions,
-    RequestLine,
     StagedPart,
     State,
     Status,
@@ -30,22 +26,12 @@ from pipeline.model import (
 
 BUSY_MS = 10_000
 """How long a call waits for another process that reads or writes the same ledger."""
-STATUSES = tuple(FINAL.values())
 ROWS = "rows"
 """The fact that staging is finished: how many rows the run has."""
 SET_ASIDE = (Status.REJECTED, Status.SUPERSEDED, Status.UNCHANGED)
 """Statuses of rows that are not staged; their parts are of a kind of the same name."""
-COLUMNS = (
-    "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
-    "finished_at, http_status, error_title, error_details, error_pointer, answer"
-)
 BATCHES = "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part"
 SETTLED = "b.delivered + b.refused + b.failed + b.in_doubt"
-PUT = (
-    f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 14}) "
-    "ON CONFLICT (batch, positions) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
-)
 
 
 class Ledger:
@@ -146,8 +132,7 @@ class Ledger:
     def commit(self, changes: Sequence[Change]) -> None:
         """Make *changes* durable in one transaction, in their order."""
         with self._transaction() as connection:
-            for change in changes:
-                _apply(connection, change)
+            lines.apply(connection, changes)
 
     # ── results ──────────────────────────────────────────────────────────────────────────────
 
@@ -274,7 +259,7 @@ class Ledger:
             file=file,
             start=start,
             rows=rows,
-            requests=tuple(_request(values) for values in found),
+            requests=tuple(lines.read(values) for values in found),
         )
 
 
@@ -296,84 +281,6 @@ def _name_part(
         (kind, file, rows, provisional),
     )
     return int(cursor.lastrowid or 0)
-
-
-def _apply(connection: sqlite3.Connection, change: Change) -> None:
-    """Write one change: the transition is checked, the batch's counters follow."""
-    line = change.line
-    found = connection.execute(
-        "SELECT state FROM requests WHERE batch = ? AND positions = ?",
-        (change.batch, str(line.positions)),
-    ).fetchone()
-    before = State(found[0]) if found else State.PENDING
-    states.check(before, line.state)
-    _check_split(change)
-    settled = dict.fromkeys(STATUSES, 0)
-    for request in (line, *change.children):
-        if request.state in FINAL:
-            settled[FINAL[request.state]] += len(request.positions)
-    if before is State.IN_DOUBT:
-        settled[Status.IN_DOUBT] -= len(line.positions)
-    connection.executemany(PUT, _values(change.batch, (line, *change.children)))
-    counters = ", ".join(f"{status} = {status} + ?" for status in STATUSES)
-    written = connection.execute(
-        f"UPDATE batches SET {counters}, requests = requests + ?, attempts = attempts + ? "
-        "WHERE id = ? AND results IS NULL",
-        (*settled.values(), bool(change.attempts), change.attempts, change.batch),
-    )
-    if not written.rowcount:
-        raise InvariantBroken(f"batch {change.batch} is not there, or its results are written")
-
-
-def _check_split(change: Change) -> None:
-    """Raise InvariantBroken unless the children, if any, divide the rows of a split request."""
-    places = sorted(place for child in change.children for place in child.positions)
-    split = change.line.state is State.SPLIT
-    if places != (list(change.line.positions) if split else []):
-        raise InvariantBroken(
-            f"batch {change.batch}: a request that is {change.line.state} has rows "
-            f"{change.line.positions}, and its parts do not add up to them"
-        )
-
-
-def _values(batch: BatchId, lines: Iterable[RequestLine]) -> Iterator[tuple[object, ...]]:
-    for line in lines:
-        yield (
-            batch,
-            str(line.positions),
-            line.state,
-            str(line.parent) if line.parent else None,
-            line.attempts,
-            line.idempotency_key or None,
-            line.digest or None,
-            line.first_sent_at,
-            line.sent_at,
-            line.finished_at,
-            line.http_status,
-            line.error.title or None,
-            line.error.details or None,
-            line.error.pointer or None,
-            zlib.compress(line.answer, 1) if line.answer is not None else None,
-        )
-
-
-def _request(values: tuple[Any, ...]) -> RequestLine:
-    (positions, state, parent, attempts, key, digest, first_sent, sent, finished,
-     http_status, title, details, pointer, answer) = values  # fmt: skip
-    return RequestLine(
-        positions=Positions.parse(positions),
-        state=State(state),
-        parent=Positions.parse(parent) if parent else None,
-        attempts=attempts,
-        idempotency_key=key or "",
-        digest=digest or "",
-        first_sent_at=first_sent,
-        sent_at=sent,
-        finished_at=finished,
-        http_status=http_status,
-        error=ApiError(title=title or "", details=details or "", pointer=pointer or ""),
-        answer=zlib.decompress(answer) if answer is not None else None,
-    )
 
 
 @contextlib.contextmanager
