@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import durable, journey
-from pipeline.ledger import Ledger, store
+from pipeline.ledger import Ledger, lines
 from pipeline.stages import results
 from pipeline.transport.exchange import Exchanger
 
@@ -25,7 +25,7 @@ AROUND: tuple[
     (Ledger, "stage", "", "staged named"),
     (Ledger, "set_fact", "", "all staged"),
     (Exchanger, "exchange", "about to send", "answered"),
-    (store, "_apply", "", "in a transaction"),
+    (lines, "apply", "", "in a transaction"),
     (Ledger, "commit", "", "settled"),
     (Ledger, "name_results", "", "results named"),
     (Ledger, "withdraw_provisional", "", "doubts withdrawn"),
