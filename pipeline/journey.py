@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import anyio
+import polars as pl
 from anyio import to_thread
 
 from pipeline import caution, outcomes
@@ -100,12 +101,15 @@ def recover(journey: Journey) -> None:
 
 
 def stage(
-    journey: Journey, preparation: Preparation, staged: Callable[[int], None] = lambda _: None
+    journey: Journey,
+    preparation: Preparation,
+    staged: Callable[[str, pl.DataFrame | None], None] = lambda _file, _rows: None,
 ) -> None:
     """Carry every row of the source into a durable part that the ledger names.
 
-    staged: told how many rows a part has, once it is durable. What an earlier process has staged
-    is gone through again and skipped. Raises what the source, the disk or a limit raises.
+    staged: given the name and the rows of each part, once it is durable; None where it has only
+    rejected ones. What an earlier process has staged is gone through again and skipped. Raises what
+    the source, the disk or a limit raises.
     """
     ledger, limits = journey.ledger, journey.job.limits
     stager = _stager(journey)
@@ -114,7 +118,7 @@ def stage(
     def name(parts: Iterator[StagedPart]) -> None:
         for part in parts:
             ledger.stage(part)
-            staged(sum(rows for rows, _ in part.batches))
+            staged(part.file, stager.written)
 
     rows = rejected = 0
     for prepared in preparation.blocks():

@@ -30,6 +30,8 @@ have staged a hundred million rows first; one that is killed late should have li
 since a resume goes through the source again."""
 AHEAD_BATCHES = 8
 """Batches encoded and not yet taken up by the delivery, at most: some 2 MB."""
+PARTS_FRESH = 4
+"""Parts kept from staging, at most: some 10 MB each."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
 
@@ -60,6 +62,8 @@ class Supply:
     """Guards all below: whatever one thread does here, another may wait for."""
     _ahead: int = 0
     """Rows staged and not yet taken up."""
+    _fresh: dict[str, pl.DataFrame] = field(default_factory=dict)
+    """Parts just staged, still in memory: where the delivery keeps up, nothing is read again."""
     _over: bool = False
     """Whether nobody takes anything any more."""
     _ready: deque[Sequence[Draft] | PipelineError | None] = field(default_factory=deque)
@@ -71,10 +75,14 @@ class Supply:
 
     # ── for the thread that stages ───────────────────────────────────────────────────────────
 
-    def staged(self, rows: int) -> None:
-        """Hear that a part of *rows* rows is durable; wait while staging is too far ahead."""
+    def staged(self, file: str, rows: pl.DataFrame | None) -> None:
+        """Hear that the part *file* of *rows* is durable; wait while staging is too far ahead."""
+        if rows is None:
+            return
         with self._changed:
-            self._ahead += rows
+            if len(self._fresh) < PARTS_FRESH:
+                self._fresh[file] = rows.drop(SOURCE)
+            self._ahead += rows.height
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._over or self._ahead <= AHEAD_ROWS)
 
@@ -191,7 +199,10 @@ class Supply:
             yield batch, list(drafts(batch, rows, part.keys, requests))
 
     def _load(self, file: str) -> _Part:
-        rows = read_part(self.folder.staged / file, without=SOURCE)
+        with self._changed:
+            rows = self._fresh.pop(file, None)
+        if rows is None:
+            rows = read_part(self.folder.staged / file, without=SOURCE)
         keys = lane_keys(self.operation, rows, self._alive)
         self._alive.add(keys)
         return _Part(file=file, rows=rows, keys=keys)

@@ -48,6 +48,8 @@ class Stager:
 
     folders: Folders
     before: Before = field(default_factory=Before)
+    written: pl.DataFrame | None = None
+    """The rows of the part that was yielded last, as they were written; None where it has none."""
     _batches: list[pl.DataFrame] = field(default_factory=list)
     _rejected: list[tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=list)
     _rows: int = 0
@@ -107,11 +109,11 @@ class Stager:
             aside = (Aside(status=Status.REJECTED, file=file, rows=len(rows)),)
             self._rejected = []
         batches, self._batches, self._rows = self._batches, [], 0
-        file = ""
+        file, self.written = "", None
         if batches:
             self._parts += 1
-            file = f"part-{self._parts:06}.parquet"
-            write_part(_numbered(batches, self._batch), self.folders.staged / file)
+            file, self.written = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
+            write_part(self.written, self.folders.staged / file)
         return StagedPart(
             file=file,
             batches=tuple((len(batch), batch[ROW][0]) for batch in batches),
@@ -137,7 +139,7 @@ def write_part(frame: pl.DataFrame, path: Path) -> None:
 
     def write(temporary: Path) -> None:
         # Statistics would save no reading: parts are read whole, or by their columns.
-        frame.write_parquet(temporary, compression="lz4", statistics=False)
+        frame.write_parquet(temporary, compression="snappy", statistics=False)
 
     durable.write_file(path, write, pl.exceptions.ComputeError)
 
