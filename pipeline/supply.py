@@ -160,7 +160,7 @@ class Supply:
                 if part is None or part.file != file:
                     part = self._load(file)
                 for batch, made in self._drafts_of(list(of_part), part):
-                    chosen = made if left is None else list(_first(made, left))
+                    chosen = made if left is None else list(self._first(made, left))
                     yield batch, chosen
                     if left is not None:
                         left -= sum(len(draft.positions) for draft in chosen)
@@ -207,15 +207,14 @@ class Supply:
         self._alive.add(keys)
         return _Part(file=file, rows=rows, keys=keys)
 
-
-def _first(made: Sequence[Draft], left: int) -> Iterator[Draft]:
-    """Yield *made* up to *left* rows; a request of more is cut, unless it is in the ledger."""
-    for draft in made:
-        if left <= 0:
-            return
-        if draft.line is not None or len(draft.positions) <= left or len(made) > 1:
-            yield draft
-        else:
-            places = Positions.of(list(draft.positions)[:left])
-            yield replace(draft, positions=places, request=None, digest="")
-        left -= len(draft.positions)
+    def _first(self, made: Sequence[Draft], left: int) -> Iterator[Draft]:
+        """Yield *made* up to *left* rows; a batch is cut, unless the ledger knows its requests."""
+        for draft in made:
+            if left <= 0:
+                return
+            if self.operation.bulk and draft.line is None and len(draft.positions) > left:
+                places = Positions.of(list(draft.positions)[:left])
+                yield replace(draft, positions=places, request=None, digest="")
+            else:
+                yield draft
+            left -= len(draft.positions)
