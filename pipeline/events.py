@@ -47,6 +47,14 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """The number of requests that the API takes at a time was found to be another one."""
+
+    limit: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
     """An attempt did not settle its request; `wait_s` until the next."""
 
@@ -94,6 +102,7 @@ Event = (
     | RowsStaged
     | StagingFinished
     | RequestSent
+    | LimitChanged
     | AttemptFailed
     | RequestsSettled
     | ResultsWritten

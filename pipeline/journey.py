@@ -167,9 +167,11 @@ async def push(
         request: Request, key_for: Callable[[int], str], sent_before: float | None
     ) -> Exchange:
         rule = rules[expects_answer(operation, request.target)]
-        return await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
+        done = await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
+        delivery.concurrency = exchanger.at_once()
+        return done
 
-    journey.delivery = Delivery(
+    journey.delivery = delivery = Delivery(
         operation=operation,
         run=journey.folder.id,
         ports=Ports(
@@ -179,7 +181,7 @@ async def push(
             clock=journey.clock,
             stored=inquiry.stored,
         ),
-        concurrency=job.delivery.concurrency,
+        concurrency=exchanger.at_once(),
         proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
         stopped=journey.stopped,
     )

@@ -18,7 +18,7 @@ import polars as pl
 from pipeline import caution, family, retry, run_folder
 from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
-from pipeline.config.job import STANDARD_INPUT, Job
+from pipeline.config.job import ADAPTIVE, STANDARD_INPUT, Job
 from pipeline.config.secrets import Connection
 from pipeline.ending import summarise
 from pipeline.errors import (
@@ -41,6 +41,7 @@ from pipeline.stages.source import spool_frame, spool_stream
 from pipeline.transport.client import Client
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.retry import Policy
+from pipeline.transport.throttle import Speed, Throttle
 
 CONFIRMED = "confirmed"
 """Whether somebody has said that a run which destroys is meant: kept with the run."""
@@ -283,15 +284,23 @@ async def exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
     for text in caution.notices(journey.job.operation):
         journey.tell(Noticed(text=text))
     delivery = journey.job.delivery
+    speed = Speed(
+        fixed=None if delivery.concurrency == ADAPTIVE else delivery.concurrency,
+        rate=delivery.rate,
+        share=delivery.max_share,
+    )
     client = Client(
         terms.connection.base_url,
         terms.connection.api_key,
-        connections_max=delivery.concurrency,
+        connections_max=speed.ceiling,
         timeout_s=delivery.timeout_s,
     )
     async with client:
+        throttle = Throttle(inner=client.send, clock=terms.clock, tell=journey.tell, speed=speed)
         yield Exchanger(
-            send=client.send,
+            send=throttle.send,
+            slot=throttle.slot,
+            at_once=throttle.at_once,
             clock=terms.clock,
             random=random.Random(),
             tell=journey.tell,

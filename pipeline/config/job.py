@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
 
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.csv import CsvOptions
@@ -23,6 +23,8 @@ __all__ = ["Allowance", "Column", "Delivery", "Job", "JsonValue", "Limits", "run
 PERCENT_MAX = 100
 STANDARD_INPUT = "-"
 """The source that is standard input."""
+ADAPTIVE: Final = "adaptive"
+"""The number of requests in flight is found out while sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +71,12 @@ class Allowance:
 class Delivery:
     """How requests are sent."""
 
-    concurrency: int = 16
-    """Requests in flight at most."""
+    concurrency: int | Literal["adaptive"] = ADAPTIVE
+    """Requests in flight at most; "adaptive": as many as the API takes."""
     rate: float | None = None
-    """Requests per second at most; None: no such limit."""
+    """Requests per second at most, evenly; None: no such limit."""
+    max_share: float = 1.0
+    """How much is used of what is found; a number in `concurrency` is used as it stands."""
     attempts_max: int = 10
     timeout_s: float = 60.0
 

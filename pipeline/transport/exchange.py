@@ -25,6 +25,10 @@ KeyFor = Callable[[int], str]
 Slot = Callable[[], AbstractAsyncContextManager[object]]
 """What is held around each single attempt: where a limiter or a pacer comes in."""
 
+AT_ONCE = 16
+"""Exchanges begun, where nothing says how many."""
+TOO_FAST = 429
+"""Of many at a time the breaker counts one: the API works, and the throttle slows down."""
 STOPPED = "stopped"
 """The reason of an exchange that `stop` has ended."""
 RESUMED = Judged(
@@ -90,10 +94,13 @@ class Exchanger:
     policy: Policy = field(default_factory=Policy)
     patience: breaker.Patience = field(default_factory=breaker.Patience)
     slot: Slot = nullcontext
+    at_once: Callable[[], int] = lambda: AT_ONCE
+    """How many exchanges are worth having begun, as things stand."""
     in_flight: int = field(default=0, init=False)
     halted: str = field(default="", init=False)
     """Why no attempt is made any more; "" while the run goes on."""
     _breaker: breaker.Breaker = field(default_factory=breaker.Breaker, init=False)
+    _too_fast_at: float = field(default=float("-inf"), init=False)
     _probing: anyio.Lock = field(default_factory=anyio.Lock, init=False)
     _waits: set[anyio.CancelScope] = field(default_factory=set, init=False)
 
@@ -156,11 +163,12 @@ class Exchanger:
                 course.paused_s += self.clock.monotonic() - paused_since
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
+            sent_mono = self.clock.monotonic()
             result = await self._attempt(request, course)
             course.charged += not (is_probe and isinstance(result, Fault) and not result.sent)
             judged = judge(result, course.rule)
             course.perhaps |= judged.judgement is Judgement.PERHAPS
-            self._learn(judged, result)
+            self._learn(judged, result, sent_mono)
         step = next_step(course.tries(self.clock), judged, course.rule, self.policy, self._jitter())
         self._tell(step, judged, course)
         return step
@@ -220,13 +228,17 @@ class Exchanger:
                 course.keyed_since = sent_mono
         return result
 
-    def _learn(self, judged: Judged, result: Answer | Fault) -> None:
+    def _learn(self, judged: Judged, result: Answer | Fault, sent_mono: float) -> None:
         """Tell the breaker; end everything where nothing of this run can be delivered."""
         if judged.judgement is Judgement.STOP:
             self.stop(judged.reason)
             return
         now = self.clock.monotonic()
         sign = _sign(judged, result)
+        if isinstance(result, Answer) and result.status == TOO_FAST:
+            if sent_mono < self._too_fast_at:
+                return
+            self._too_fast_at = now
         before = self._breaker
         self._breaker = breaker.learn(before, sign, judged.reason, now, self.patience)
         if text := breaker.news(before, self._breaker, now, self.patience):

@@ -26,6 +26,8 @@ from pipeline.stages.delivery.verdicts import change_of, doubted, given_up, in_d
 
 WINDOW = 2
 """Drafts in memory for each request in flight: what waits for a lane is overtaken."""
+WAITING_MAX = 64
+"""Drafts that wait, at most: rows that are not encoded yet."""
 GO_ON = (
     "mend the job and `pipeline retry RUN --job MENDED`; `pipeline resume RUN` goes on with the "
     "rows that were not sent"
@@ -59,6 +61,7 @@ class Delivery:
     run: str
     ports: Ports
     concurrency: int
+    """Requests begun at most; it may change at any time."""
     proof: Proof = field(default_factory=Proof)
     stopped: PipelineError | None = None
     lanes: Lanes = field(default_factory=Lanes)
@@ -73,15 +76,16 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
 
     Until the API has taken a row, one request is in flight; then at most `concurrency`.
     """
-    window = anyio.Semaphore(WINDOW * delivery.concurrency)
-    slots = anyio.CapacityLimiter(delivery.concurrency if delivery.proof.proven else 1)
+    room = _Room()
+    room.fit(delivery)
     async with anyio.create_task_group() as tasks:
         try:
             async for draft in drafts:
-                await window.acquire()
+                place = object()
+                await room.window.acquire_on_behalf_of(place)
                 if delivery.stopped:
                     break
-                tasks.start_soon(_carry, delivery, draft, window, slots)
+                tasks.start_soon(_carry, delivery, draft, room, place)
                 await anyio.lowlevel.checkpoint()
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
@@ -89,21 +93,32 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
         raise delivery.stopped
 
 
-async def _carry(
-    delivery: Delivery, draft: Draft, window: anyio.Semaphore, slots: anyio.CapacityLimiter
-) -> None:
+@dataclass(slots=True)
+class _Room:
+    """For drafts in memory, and for requests begun: a request is encoded in its slot."""
+
+    window: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+
+    def fit(self, delivery: Delivery) -> None:
+        """Make as much room as *delivery* wants now; who is inside stays."""
+        wanted = delivery.concurrency
+        self.window.total_tokens = min(WINDOW * wanted, wanted + WAITING_MAX)
+        self.slots.total_tokens = wanted if delivery.proof.proven else 1
+
+
+async def _carry(delivery: Delivery, draft: Draft, room: _Room, place: object) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
     free = anyio.Event()
     ticket = delivery.lanes.enter(draft.keys, free.set)
     try:
         await free.wait()
-        async with slots:
+        async with room.slots:
             await _settle(delivery, draft)
-        if delivery.proof.proven:
-            slots.total_tokens = delivery.concurrency
+        room.fit(delivery)
     finally:
         delivery.lanes.leave(ticket)
-        window.release()
+        room.window.release_on_behalf_of(place)
 
 
 async def _settle(delivery: Delivery, draft: Draft) -> None:

@@ -1,0 +1,172 @@
+"""The laws of the limit that a figure of throughput would not show: what it must never do."""
+
+import random
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.transport import limit as limits
+from pipeline.transport.limit import CEILING, Heard, Limit, Tuning
+from pipeline.transport.pace import LATE_S_MAX, Pace, asked, left
+from tests.pacing.physics import Physics, Server
+from tests.pacing.simulation import Adaptive, Run, run
+
+TUNING = Tuning()
+
+
+def carried(client: Adaptive, seconds: float = 60.0, **physics: float) -> Run:
+    server = Server({0.0: Physics(**physics)}, random.Random(3))  # type: ignore[arg-type]
+    return run(server, client, seconds, seed=3)
+
+
+def settled_at(value: float) -> Limit:
+    """A limit that has been found, and answers that take 50 ms."""
+    return replace(
+        limits.begin(TUNING),
+        value=value,
+        good=value,
+        peak=value,
+        low=value,
+        searching=False,
+        latency_s=0.05,
+        quiet=TUNING.settled,
+        flow=limits.Flow(before=value / 0.05),
+    )
+
+
+def test_it_does_not_grow_beyond_what_was_tried() -> None:
+    """A thousand answers, and never more than two requests in flight: no evidence for nine."""
+    limit = limits.begin(TUNING)
+    for n in range(1000):
+        limit = limits.learn(limit, Heard(sent_at=n, at=n + 0.05, in_flight=2), TUNING)
+    assert limit.value == TUNING.start
+
+
+def test_a_rate_of_ours_is_no_evidence_either() -> None:
+    done = carried(Adaptive(rate=50.0), latency_s=0.05)
+    assert {limit for _, limit in done.limits} == {TUNING.start}
+    assert done.in_flight_max <= 4
+
+
+def test_forty_refusals_of_one_round_trip_are_one_fall() -> None:
+    limit = settled_at(40.0)
+    for n in range(40):
+        limit = limits.learn(
+            limit, Heard(sent_at=n / 1000, at=0.1 + n / 1000, in_flight=40, trouble=True), TUNING
+        )
+    assert limit.value == pytest.approx(40.0 * TUNING.decrease)
+    assert limit.bill == 40
+
+
+def test_what_is_refused_again_and_again_falls_faster_and_faster() -> None:
+    limit = replace(settled_at(40.0), flow=limits.Flow())
+    values = []
+    for n in range(1, 5):
+        limit = limits.learn(
+            limit, Heard(sent_at=n, at=n + 0.1, in_flight=40, trouble=True), TUNING
+        )
+        values.append(limit.value)
+    shares = [after / before for before, after in pairwise([40.0, *values])]
+    assert shares == sorted(shares, reverse=True)
+    assert values[-1] < 25.0
+
+
+def test_what_is_still_carried_is_not_given_up() -> None:
+    """Refusals all through a second in which 800 were taken: forty places are not the trouble."""
+    limit = settled_at(40.0)
+    for n in range(8):
+        at = 0.12 * (n + 1)
+        limit = limits.learn(limit, Heard(sent_at=at, at=at, in_flight=40, trouble=True), TUNING)
+    assert limit.value > 20.0
+
+
+def test_while_nothing_is_taken_little_is_sent() -> None:
+    done = carried(Adaptive(), broken=1.0)
+    assert not done.taken
+    assert 60 <= len(done.refused) <= 400
+    assert sum(at < 1.0 for at in done.sent) < 40
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 2.0), st.floats(0.0, 90.0), st.integers(1, 300), st.booleans()),
+        max_size=200,
+    )
+)
+def test_whatever_is_heard_the_limit_is_one_that_can_be_kept(
+    story: list[tuple[float, float, int, bool]],
+) -> None:
+    limit, now = limits.begin(TUNING), 0.0
+    for gap_s, took_s, in_flight, trouble in story:
+        now += gap_s
+        heard = Heard(sent_at=now - took_s, at=now, in_flight=in_flight, trouble=trouble)
+        limit = limits.learn(limit, heard, TUNING)
+        assert 0.0 < limit.value <= CEILING
+        assert 1 <= limits.places(limit, TUNING) <= CEILING
+        assert 0.0 <= limits.rest_s(limit, TUNING) <= 60.0 * 90.0
+        assert limits.interval_s(limit, TUNING) >= 0.0
+
+
+# ── leaving room for others ──────────────────────────────────────────────────────────────────────
+
+
+def test_of_what_was_found_half_is_used() -> None:
+    done = carried(Adaptive(Tuning(share=0.5)), seconds=120.0, latency_s=0.1, at_once=40)
+    used = [limit for at, limit in done.limits if at > 20.0]
+    assert sum(used) / len(used) == pytest.approx(20.0, rel=0.15)
+    assert done.taken_between(20, 120) / 100 == pytest.approx(200.0, rel=0.15)
+
+
+def test_where_nothing_refuses_half_of_our_own_ceiling_is_used() -> None:
+    done = carried(Adaptive(Tuning(share=0.5)), latency_s=0.5)
+    assert done.limits_between(50, 60)[-1] == CEILING / 2
+
+
+def test_a_share_is_found_anew_when_the_api_takes_more() -> None:
+    phases = {0.0: Physics(at_once=20), 30.0: Physics(at_once=60)}
+    client = Adaptive(Tuning(share=0.5))
+    done = run(Server(phases, random.Random(3)), client, 240.0, seed=3)
+    used = done.limits_between(200, 240)
+    assert sum(used) / len(used) > 20.0
+
+
+# ── the pace ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def gaps(times: list[float]) -> list[float]:
+    return [after - before for before, after in pairwise(times)]
+
+
+@pytest.mark.parametrize("rate", [3.0, 40.0, 300.0])
+def test_a_rate_is_kept_evenly(rate: float) -> None:
+    done = carried(Adaptive(rate=rate), seconds=20.0, latency_s=0.02)
+    assert min(gaps(done.sent)) >= 1 / rate - 1e-3
+    assert len(done.sent) == pytest.approx(20.0 * rate, rel=0.02)
+
+
+@given(st.lists(st.floats(0.0, 10.0), min_size=1, max_size=50), st.floats(0.001, 1.0))
+def test_after_a_pause_there_is_no_burst(idle: list[float], interval_s: float) -> None:
+    pace, now, sent = Pace(), 0.0, []
+    for idle_s in idle:
+        now = max(pace.at, now + idle_s)
+        pace = left(pace, interval_s, now)
+        sent.append(now)
+    assert all(gap >= interval_s - LATE_S_MAX - 1e-9 for gap in gaps(sent))
+    spans = [(i, j) for i in range(len(sent)) for j in range(i + 1, len(sent))]
+    assert all(sent[j] - sent[i] >= (j - i) * interval_s - LATE_S_MAX - 1e-9 for i, j in spans)
+
+
+def test_a_timer_that_rings_late_does_not_slow_the_pace() -> None:
+    pace, now = Pace(), 0.0
+    for _ in range(1000):
+        now = max(pace.at, now) + 0.001
+        pace = left(pace, 0.01, now)
+    assert now == pytest.approx(10.0, rel=0.01)
+
+
+def test_quiet_that_was_asked_for_is_kept_and_never_shortened() -> None:
+    assert asked(Pace(at=1.0), 5.0).at == 5.0
+    assert asked(Pace(at=9.0), 5.0).at == 9.0
