@@ -48,9 +48,11 @@ class RequestSent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitChanged:
-    """The number of requests that the API takes at a time was found to be another one."""
+    """How many requests the API takes was found to be another number: at a time, and a second."""
 
-    limit: float
+    limit: int
+    rate: float | None
+    """None: it has not refused any for coming too fast."""
     why: str
 
 

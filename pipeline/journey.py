@@ -34,7 +34,7 @@ from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
-from pipeline.stages.delivery import Delivery, Ports, Proof, deliver
+from pipeline.stages.delivery import Delivery, Noting, Ports, Proof, deliver
 from pipeline.stages.staging import Before, Folders, Stager
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
@@ -164,10 +164,15 @@ async def push(
     rules = {expected: rule_of(operation, needs_answer=expected) for expected in (False, True)}
 
     async def exchange(
-        request: Request, key_for: Callable[[int], str], sent_before: float | None
+        request: Request,
+        key_for: Callable[[int], str],
+        sent_before: float | None,
+        note: Noting | None,
     ) -> Exchange:
         rule = rules[expects_answer(operation, request.target)]
-        done = await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
+        done = await exchanger.exchange(
+            request, rule, key_for=key_for, sent_before=sent_before, note=note
+        )
         delivery.concurrency = exchanger.at_once()
         return done
 

@@ -300,6 +300,7 @@ async def exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
         yield Exchanger(
             send=throttle.send,
             slot=throttle.slot,
+            moment=throttle.moment,
             at_once=throttle.at_once,
             clock=terms.clock,
             random=random.Random(),

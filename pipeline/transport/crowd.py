@@ -89,16 +89,16 @@ def remembered(memory: Memory, new: Latency) -> Memory:
     return {**memory, **lowered, step: mixed}
 
 
-def is_crowded(memory: Memory, octave: float) -> bool:
-    """Whether fewer requests than 2^*octave*, of which *memory* must know, deliver nearly as much.
+def is_crowded(memory: Memory, new: Latency) -> bool:
+    """Whether fewer requests deliver nearly as much, by *memory* and by what is *new* in it.
 
     False where nothing is known of fewer.
     """
-    here = memory[round(STEPS * octave)]
+    octave, here = new.octave, memory[round(STEPS * new.octave)]
     fewer = [known for known in memory.values() if known.octave <= octave - DISTANCE]
     if not fewer:
         return False
     less = max(fewer, key=lambda known: known.octave)
     allowed = WORTH * (octave - less.octave) * math.log(2)
     doubt = math.sqrt(here.doubt + less.doubt)
-    return here.log - less.log > allowed + SURE * doubt
+    return min(here.log, new.log) - less.log > allowed + SURE * doubt

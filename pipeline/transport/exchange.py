@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import anyio
+import anyio.lowlevel
 
 from pipeline.clock import Clock
 from pipeline.events import AttemptFailed, Listener, Noticed, RequestSent
@@ -23,7 +24,11 @@ Send = Callable[[Request], Awaitable[Answer | Fault]]
 KeyFor = Callable[[int], str]
 """The idempotency key of a request's n-th generation, from 0: the same number, the same key."""
 Slot = Callable[[], AbstractAsyncContextManager[object]]
-"""What is held around each single attempt: where a limiter or a pacer comes in."""
+"""What is held around each single attempt: where a limiter comes in."""
+Moment = Callable[[], Awaitable[object]]
+"""What is waited for right before an attempt leaves: where a pacer comes in."""
+Noting = Callable[[], Awaitable[None]]
+"""Write down, durably, that a request is being sent."""
 
 AT_ONCE = 16
 """Exchanges begun, where nothing says how many."""
@@ -42,6 +47,8 @@ class _Course:
 
     rule: Rule
     began: float
+    note: Noting | None = None
+    """Due before the first attempt."""
     perhaps: bool = False
     keyed_since: float | None = None
     """When its key was first sent: before `began` where an earlier process has sent it."""
@@ -94,6 +101,7 @@ class Exchanger:
     policy: Policy = field(default_factory=Policy)
     patience: breaker.Patience = field(default_factory=breaker.Patience)
     slot: Slot = nullcontext
+    moment: Moment = anyio.lowlevel.checkpoint
     at_once: Callable[[], int] = lambda: AT_ONCE
     """How many exchanges are worth having begun, as things stand."""
     in_flight: int = field(default=0, init=False)
@@ -111,16 +119,19 @@ class Exchanger:
         *,
         key_for: KeyFor | None = None,
         sent_before: float | None = None,
+        note: Noting | None = None,
     ) -> Exchange:
         """Carry *request* to its verdict. Never raises for what the network does.
 
         *key_for* gives its idempotency keys; without it the request goes as it is. *sent_before*
         (seconds since the epoch) where an earlier process has sent it and the answer is not known:
-        it is then taken up as after a lost answer. A verdict of STOP leaves it to be sent another
-        time: never applied, or harmless to repeat. Cancelled in an attempt, it may have been
-        applied: that is for the caller to know, who has noted beforehand that it is being sent.
+        it is then taken up as after a lost answer. *note* is awaited once, when the first attempt
+        is about to leave: what waits for its turn has not been noted yet. A verdict of STOP leaves
+        the request to be sent another time: never applied, or harmless to repeat. Cancelled in an
+        attempt, it may have been applied: that is for the caller to know, who has noted it.
         """
         course = self._begin(rule, sent_before)
+        course.note = note
         step: Step = Wait(seconds=0.0)
         if sent_before is not None:
             step = next_step(course.tries(self.clock), RESUMED, rule, self.policy, self._jitter())
@@ -160,6 +171,10 @@ class Exchanger:
                     paused_since = self.clock.monotonic()
                 is_probe = await self._pass(held)
                 await held.enter_async_context(self.slot())
+                if course.note is not None:
+                    note, course.note = course.note, None
+                    await note()
+                await self.moment()
                 course.paused_s += self.clock.monotonic() - paused_since
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)

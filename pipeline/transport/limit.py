@@ -1,33 +1,31 @@
-"""How many requests the API takes at a time, found out while sending; pure.
+"""How many requests the API takes at a time, and how many a second, found out while sending; pure.
 
-Each answer is evidence. A refusal (429, 503, a time-out …) says "too many"; so does latency, by and
-by (`crowd`). Without either the limit grows, if it was reached: never beyond what there is evidence
-for. At first it doubles; it falls a little, once a round trip; it comes back along a cubic, flat
-where it fell and steep far from there. Knows neither requests nor connections; reads no clock.
-
-It is a fraction: 5.7 are six places that rest a little, so that 5.7 of them are busy on average;
-0.3 is one that rests most of the time. So 300 requests a second are a limit too, at any latency.
+Each answer is evidence. A refusal (429, 503, a time-out …) is blamed on one of two numbers. Were
+more requests in flight than have been taken since the last trouble? Then on the `places`. Were as
+many taken before? Then it is not how many that matters but how fast: on the `pace`. Latency is no
+refusal, and lowers the places by and by (`crowd`). A number grows in peace, if it was reached: never
+beyond what there is evidence for. While nothing at all is taken there is no evidence, and little is
+sent. Knows neither requests nor connections; reads no clock.
 """
 
 import math
 from dataclasses import dataclass, field, replace
 
+from pipeline.transport import climb as climbs
 from pipeline.transport import crowd
+from pipeline.transport.climb import Climb
 from pipeline.transport.crowd import Memory, Round
 
 CEILING = 200
 """Requests in flight at most: connections that one host takes from one client, with room."""
-EVEN, EVEN_SEARCHING = 1.2, 2.0
-"""Where something was refused, requests leave at most so many times faster than answers come: a
-burst after a pause is spread over the round trip, and a place that comes free hardly waits."""
-BEYOND = 2.0
-"""Horizons since a fall, the second of them beyond where it fell, after which a search begins."""
 CALM = 0.1
-"""Weight of a round trip in the mean latency, which sets the pace: an uneven one is refused."""
+"""Weight of a round trip in the mean latency."""
 AGES = 8.0
 """Times the mean: what takes longer counts as that."""
 HUSH_S_MAX = 0.25
-"""The pace halves with each refusal in a row, down to this: while nothing is taken, little goes."""
+"""What lies between two requests doubles with each refusal in a row, up to this."""
+DOUBLINGS_MAX = 32
+"""A float does not grow forever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,42 +33,32 @@ class Tuning:
     """The numbers of the policy, each with its reason; tests/pacing sees what they do."""
 
     start: float = 8.0
-    """A guess that is wrong is doubled within a round trip, or halved."""
+    """A guess that is wrong is doubled within a quarter of a second, or halved."""
     ceiling: float = float(CEILING)
     share: float = 1.0
     """Of what was found, this much is used."""
     hold_s: float = 60.0
     """For so long; then it is found anew, for some hundred requests."""
-    decrease: float = 0.93
-    """For the first trouble; what follows at once takes more: 0.93², 0.93³ …"""
-    collapse: float = 0.5
-    """One fall leaves so much at least; and where less is left of a good limit, a search begins."""
     fall_s: float = 0.1
     """Falls are at least so far apart: a limit on a rate refuses until its second is over."""
-    fade: float = 0.6
-    """What was carried in a second is what can be carried, for a while: so much is left of that
-    belief after another second. A pause of ours is no weakness of theirs."""
     horizon: float = 200.0
-    """Answers until the limit is back where trouble was met. Each return costs some refusals, …"""
+    """Answers until a number is back where trouble was met. Each return costs some refusals, …"""
     bill: float = 200.0
     """… and this many answers are waited for each, so that few in a hundred are refused, …"""
     horizon_max: float = 1500.0
     """… but no more than this: a fall that costs more tells of another world."""
     rounds: float = 10.0
     """The horizon in round trips, where 200 answers are but a few."""
-    pauses: float = 20.0
-    """The horizon in pauses that the API asked for with its refusal."""
-    swell: float = 0.2
-    """The limit grows past the last trouble by so much within one more horizon, slowly at first.
-    Then it doubles: the API is not what it was."""
+    pauses: float = 50.0
+    """The horizon in pauses that the API asked for with its refusal: 2 % of the time."""
     settled: int = 10
     """Answers without trouble after which a fall is over."""
-    round_s: float = 0.1
-    """Doubling waits so long: limits on a rate are noticed late on a quick road. Twice as long
-    after each search that had to be taken back, up to `patience` times."""
-    patience: float = 16.0
+    round_s: float = 0.25
+    """A search grows so often at most: limits on a rate are noticed late on a quick road."""
+    places_growth: float = 2.0
+    pace_growth: float = 1.25
     nearly: float = 0.75
-    """A search counts its limit as reached with so much of it: it does not wait for the last."""
+    """A search counts its number as reached with so much of it: it does not wait for the last."""
     sample: int = 32
     """Answers from which latency is judged, once the search is over."""
 
@@ -83,48 +71,43 @@ class Heard:
     at: float
     in_flight: int
     """When it left, itself included."""
+    paced: bool = False
+    """Whether it was the pace found here that it had waited for."""
     trouble: bool = False
     """429, 503, a time-out: the API had no time for it."""
     pause_s: float = 0.0
     """What it asked for in a Retry-After."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Flow:
-    """What is taken per second: a count since `since`, and the best of before, fading."""
+    """What is taken per second: counts of this second and of the one before."""
 
-    since: float = 0.0
+    since: float = -math.inf
     taken: int = 0
-    before: float = 0.0
-    window_s: float = 1.0
+    before_since: float = -math.inf
+    before: int = 0
 
-    def rate(self, now: float, fade: float) -> float:
-        """Return what can be carried, by what was: less and less, while nothing is."""
-        best = max(self.before, self.taken / self.window_s)
-        return best * float(fade ** ((now - self.since) / self.window_s))
+    def rate(self, now: float) -> float:
+        """Return the answers a second of the last second or two."""
+        return (self.before + self.taken) / max(now - self.before_since, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What is known of the API; `value` requests may be in flight."""
+    """What is known of the API."""
 
-    value: float
-    searching: bool = True
-    """Doubling: until there is trouble, and after a collapse."""
+    places: Climb
+    """Requests in flight."""
+    pace: Climb | None = None
+    """Requests a second; None: no refusal was to blame on it."""
     held: bool = False
-    """Whether only a share of it is used."""
-    good: float
-    """The limit that held when a fall was last over."""
-    peak: float = math.inf
-    """The limit before the last fall, and after it."""
-    low: float = 0.0
+    """Whether only a share of both is used."""
+    taken_max: int = 0
+    """Most that were in flight when a request left that was taken, since the last fall."""
+    calm: int = 0
+    """Answers since the last fall, to requests that left after it."""
     fell_at: float = -math.inf
-    falls: int = 0
-    """In a row."""
-    failed: int = 0
-    """Searches in a row that had to be taken back."""
-    quiet: int = 0
-    """Answers since the last fall, of requests that had reached the limit."""
     bill: int = 0
     """Refusals that the last fall has cost."""
     refused: int = 0
@@ -138,156 +121,163 @@ class Limit:
     memory: Memory = field(default_factory=dict)
 
     def used(self, tuning: Tuning) -> float:
-        """Return how many of `value` we use."""
-        return self.value * tuning.share if self.held else self.value
+        """Return how many of the places we use."""
+        return self.places.value * tuning.share if self.held else self.places.value
 
 
 def begin(tuning: Tuning) -> Limit:
     """Return the limit of a road of which nothing is known."""
-    return Limit(value=min(tuning.start, tuning.ceiling), good=tuning.start)
+    return Limit(places=Climb(min(tuning.start, tuning.ceiling)))
 
 
 def places(limit: Limit, tuning: Tuning) -> int:
     """Return how many requests may be in flight."""
-    return max(math.ceil(limit.used(tuning)), 1)
-
-
-def rest_s(limit: Limit, tuning: Tuning) -> float:
-    """Return how long a free place rests, so that as many are busy as the limit says."""
-    if not limit.bill:
-        return 0.0
-    return limit.latency_s * (places(limit, tuning) / limit.used(tuning) - 1.0)
+    return max(math.floor(limit.used(tuning)), 1)
 
 
 def interval_s(limit: Limit, tuning: Tuning) -> float:
-    """Return what lies at least between two requests: nothing, while none has been refused."""
-    if not limit.bill:
-        return 0.0
-    even = limit.latency_s / (limit.used(tuning) * (EVEN_SEARCHING if limit.searching else EVEN))
-    hush = min(even * 2.0 ** min(limit.refused, 32), HUSH_S_MAX)
-    return max(even, hush) if limit.refused else even
+    """Return what lies at least between two requests: nothing, while no pace is known."""
+    paced_s = 0.0
+    if limit.pace is not None:
+        paced_s = 1.0 / (limit.pace.value * (tuning.share if limit.held else 1.0))
+    if not limit.refused:
+        return paced_s
+    even_s = paced_s or max(limit.latency_s, crowd.SECONDS_MIN) / limit.used(tuning)
+    return max(paced_s, min(even_s * 2.0 ** min(limit.refused, DOUBLINGS_MAX), HUSH_S_MAX))
 
 
 def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     """Return the limit after *heard*. What had left before the last fall says nothing of it."""
     if heard.trouble:
-        return _after_trouble(limit, heard, tuning)
-    limit = replace(limit, refused=0)
+        return _refused(limit, heard, tuning)
+    limit = replace(limit, refused=max(limit.refused - 1, 0), flow=_flown(limit.flow, heard.at))
     if heard.sent_at < limit.fell_at:
         return limit
-    full = limit.used(tuning) * (tuning.nearly if limit.searching else 1.0)
-    reached = heard.in_flight >= math.floor(full)
-    took_s = heard.at - heard.sent_at
     limit = replace(
         limit,
-        quiet=limit.quiet + (reached and not limit.held),
-        latency_s=_smoothed(limit, took_s),
-        flow=_flown(limit, heard.at, tuning),
+        calm=limit.calm + 1,
+        taken_max=max(limit.taken_max, heard.in_flight),
+        latency_s=_smoothed(limit, heard.at - heard.sent_at),
     )
-    if not reached:
+    if limit.pace is not None and heard.paced and not (limit.held or limit.refused):
+        limit = replace(limit, pace=_quickened(limit.pace, limit, heard.at, tuning))
+    full = limit.used(tuning) * (tuning.nearly if limit.places.searching else 1.0)
+    if heard.in_flight < math.floor(full):
         return limit
-    if heard.sent_at >= limit.round.since:
-        limit = replace(limit, round=crowd.counted(limit.round, heard.sent_at, took_s))
-    if _is_round_over(limit, heard.at, tuning):
-        limit = _after_round(limit, heard.at, tuning)
-    return limit if limit.searching else replace(limit, value=_regrown(limit, tuning))
+    return _widened(limit, heard, tuning)
 
 
-def _after_trouble(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+def _refused(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     """Count a refusal; fall, unless it was caused before the last fall had its effect."""
-    again = limit.quiet < tuning.settled
-    limit = replace(limit, bill=limit.bill + 1 if again else 1)
+    bill = limit.bill + 1 if limit.calm < tuning.settled else 1
+    limit = replace(limit, bill=bill)
     if heard.sent_at >= limit.refused_at:
+        more = interval_s(limit, tuning) < HUSH_S_MAX
         limit = replace(
-            limit, refused=limit.refused + 1, refused_at=heard.at, pause_s=heard.pause_s
+            limit, refused=limit.refused + more, refused_at=heard.at, pause_s=heard.pause_s
         )
-    if heard.sent_at < limit.fell_at + tuning.fall_s:
+    if heard.sent_at < limit.fell_at + tuning.fall_s or not limit.calm:
         return limit
-    share = max(tuning.decrease ** (limit.falls + 1), tuning.collapse)
-    if limit.searching:
-        share = tuning.collapse  # back to the half, which was taken
-    carried = tuning.decrease * limit.flow.rate(heard.at, tuning.fade) * limit.latency_s
-    least = limit.latency_s / (limit.latency_s + 1.0)  # about one a second
-    kept = max(min(carried, tuning.decrease * limit.value), min(least or 1.0, limit.value))
-    return _fallen(limit, max(limit.value * share, kept), heard.at, tuning)
+    if heard.in_flight > limit.taken_max:
+        lower = climbs.fallen(limit.places, max(limit.taken_max, 1.0), heard.at)
+        limit = replace(limit, places=lower)
+        if not heard.paced:
+            return _fallen(limit, heard.at, tuning)
+    return _fallen(replace(limit, pace=_slowed(limit, heard.at, tuning)), heard.at, tuning)
 
 
-def _is_round_over(limit: Limit, now: float, tuning: Tuning) -> bool:
-    enough = max(limit.used(tuning), 1 if limit.searching else tuning.sample)
-    patience = min(2.0**limit.failed, tuning.patience)
-    return limit.round.answers >= enough and now - limit.round.since >= tuning.round_s * patience
+def _slowed(limit: Limit, now: float, tuning: Tuning) -> Climb:
+    """Return the pace after a refusal; the first is what was taken, in a whole second at least."""
+    rate = limit.flow.rate(now)
+    if limit.pace is not None:
+        return climbs.fallen(limit.pace, rate, now)
+    if limit.flow.taken + limit.flow.before < tuning.horizon:
+        return Climb(climbs.DECREASE * rate, grew_at=now)
+    return climbs.fallen(Climb(rate), rate, now)
+
+
+def _widened(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    """Take in an answer to a request that had reached the places: more of them, sooner or later."""
+    now = heard.at
+    if heard.sent_at >= limit.round.since:
+        counted = crowd.counted(limit.round, heard.sent_at, now - heard.sent_at)
+        limit = replace(limit, round=counted)
+    if not limit.held:
+        grown = climbs.risen(limit.places, _horizon(limit, tuning), now)
+        limit = replace(limit, places=_capped(grown, tuning))
+    searching = limit.places.searching
+    enough = max(limit.used(tuning), 1 if searching else tuning.sample)
+    least_s = tuning.round_s if searching else tuning.fall_s
+    if limit.round.answers < enough or now - limit.round.since < least_s:
+        return limit
+    return _after_round(limit, now, tuning)
 
 
 def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
     """Take in the latency of a round trip; double, where a search goes on."""
     latency = limit.round.latency(limit.used(tuning))
     limit = replace(limit, memory=crowd.remembered(limit.memory, latency))
-    if crowd.is_crowded(limit.memory, latency.octave):
-        share = math.sqrt(tuning.collapse) if limit.searching else tuning.decrease
-        limit = replace(limit, latency_s=limit.latency_s * share)
-        return _fallen(limit, limit.value * share, now, tuning)
-    settled = limit.quiet >= max(limit.value, tuning.settled) and not limit.searching
-    along = limit.quiet / _horizon(limit, tuning)
-    value = min(limit.value * (2.0 if limit.searching else 1.0), tuning.ceiling)
+    if crowd.is_crowded(limit.memory, latency):
+        share = math.sqrt(climbs.COLLAPSE) if limit.places.searching else climbs.DECREASE
+        lower = climbs.fallen(limit.places, limit.places.value * share, now)
+        limit = replace(limit, places=lower, latency_s=limit.latency_s * share)
+        return _fallen(limit, now, tuning)
+    grown = limit.places
+    if grown.searching:
+        grown = _capped(climbs.searched(grown, tuning.places_growth, now), tuning)
     is_over = limit.held and now - limit.fell_at > tuning.hold_s
+    found = grown.value >= tuning.ceiling
     return replace(
         limit,
-        value=value,
-        good=limit.value if settled else limit.good,
-        falls=0 if settled else limit.falls,
-        failed=0 if along > 1.0 and not limit.searching else limit.failed,
-        searching=limit.searching or along > BEYOND,
-        held=tuning.share < 1.0 and (value >= tuning.ceiling or (limit.held and not is_over)),
+        places=grown,
+        held=tuning.share < 1.0 and (found or (limit.held and not is_over)),
         round=Round(since=now),
     )
 
 
-def _fallen(limit: Limit, value: float, now: float, tuning: Tuning) -> Limit:
-    """Fall to *value*. Where that is little of what was good, search anew; else come back."""
-    was_search = limit.searching and limit.value > limit.low
-    collapsed = value < limit.good * tuning.collapse and not was_search
-    found = tuning.share < 1.0 and not limit.searching
+def _fallen(limit: Limit, now: float, tuning: Tuning) -> Limit:
     return replace(
         limit,
-        value=value,
-        searching=collapsed,
-        held=(limit.held or found) and not collapsed,
-        good=value if was_search else limit.good,
-        peak=limit.value,
-        low=value,
+        held=tuning.share < 1.0,
         fell_at=now,
-        falls=limit.falls + 1,
-        failed=limit.failed + was_search,
-        quiet=0,
+        calm=0,
+        taken_max=0,
         round=Round(since=now),
     )
+
+
+def _quickened(pace: Climb, limit: Limit, now: float, tuning: Tuning) -> Climb:
+    if pace.searching and now - pace.grew_at >= tuning.round_s:
+        return climbs.searched(pace, tuning.pace_growth, now)
+    return climbs.risen(pace, _horizon(limit, tuning), now)
+
+
+def _capped(climb: Climb, tuning: Tuning) -> Climb:
+    return climb if climb.value <= tuning.ceiling else replace(climb, value=tuning.ceiling)
 
 
 def _horizon(limit: Limit, tuning: Tuning) -> float:
-    """Return how many answers the limit takes to come back to where it fell."""
+    """Return how many answers a number takes to come back to where it fell."""
     billed = min(max(tuning.bill * limit.bill, tuning.horizon), tuning.horizon_max)
-    paused = limit.pause_s * limit.peak / limit.latency_s if limit.pause_s else 0.0
-    return max(billed, tuning.rounds * limit.peak, tuning.pauses * paused)
-
-
-def _regrown(limit: Limit, tuning: Tuning) -> float:
-    """Return where the limit is, `quiet` answers after it fell."""
-    beyond = limit.quiet / _horizon(limit, tuning) - 1.0
-    rise = limit.peak - limit.low if beyond < 0 else tuning.swell * limit.peak
-    return min(max(limit.peak + rise * beyond**3, limit.low), tuning.ceiling)
+    paused = 0.0
+    if limit.pause_s:
+        a_second = limit.pace.peak if limit.pace else limit.places.peak / limit.latency_s
+        paused = tuning.pauses * limit.pause_s * a_second
+    peak = limit.places.value
+    return max(billed, tuning.rounds * peak, paused)
 
 
 def _smoothed(limit: Limit, took_s: float) -> float:
     """Return the mean latency with one more answer in it; one that took ages does not upset it."""
     took_s = max(took_s, crowd.SECONDS_MIN)
     old_s = limit.latency_s or took_s
-    weight = CALM / max(limit.value, 1.0)
+    weight = CALM / max(limit.places.value, 1.0)
     return old_s + weight * (min(took_s, AGES * old_s) - old_s)
 
 
-def _flown(limit: Limit, now: float, tuning: Tuning) -> Flow:
-    flow, window_s = limit.flow, max(1.0, limit.latency_s)
-    if now - flow.since < window_s:
-        return replace(flow, taken=flow.taken + 1, window_s=window_s)
-    best = max(flow.taken / (now - flow.since), flow.rate(now, tuning.fade))
-    return Flow(since=now, taken=1, before=best, window_s=window_s)
+def _flown(flow: Flow, now: float) -> Flow:
+    if not flow.taken:
+        return Flow(now, 1, now, 0)
+    if now - flow.since < 1.0:
+        return Flow(flow.since, flow.taken + 1, flow.before_since, flow.before)
+    return Flow(now, 1, flow.since, flow.taken)

@@ -22,6 +22,11 @@ def left(pace: Pace, interval_s: float, now: float) -> Pace:
     return replace(pace, at=max(pace.at, now - LATE_S_MAX) + interval_s)
 
 
+def is_kept(pace: Pace, interval_s: float, now: float) -> bool:
+    """Say whether a request that leaves at *now* has waited for the pace, and for nothing else."""
+    return now - pace.at < max(interval_s, LATE_S_MAX) / 2
+
+
 def asked(pace: Pace, until: float) -> Pace:
     """Return the pace after the API asked for quiet *until* then."""
     return replace(pace, at=max(pace.at, until))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pipeline.transport import limit as limits
 from pipeline.transport.limit import Heard, Limit, Tuning
-from pipeline.transport.pace import Pace, asked, left
+from pipeline.transport.pace import Pace, asked, is_kept, left
 from pipeline.transport.retry import Policy
 from pipeline.transport.throttle import SPARE, TICK_S
 from tests.pacing.physics import Server
@@ -29,11 +29,13 @@ class Fixed:
     pace: Pace = field(default_factory=Pace)
     limit: float = 0.0
 
-    def leaves_at(self, free_since: float) -> float:
-        return max(self.pace.at, free_since)
+    def leaves_at(self) -> float:
+        return self.pace.at
 
-    def sent(self, now: float) -> None:
+    def sent(self, now: float) -> bool:
         """Note nothing: it does not pace."""
+        del now
+        return False
 
     def heard(self, heard: Heard) -> None:
         if heard.pause_s:
@@ -62,12 +64,15 @@ class Adaptive:
     def limit(self) -> float:
         return self.state.used(self.tuning)
 
-    def leaves_at(self, free_since: float) -> float:
-        return max(self.pace.at, free_since + limits.rest_s(self.state, self.tuning))
+    def leaves_at(self) -> float:
+        return self.pace.at
 
-    def sent(self, now: float) -> None:
+    def sent(self, now: float) -> bool:
         own_s = limits.interval_s(self.state, self.tuning)
-        self.pace = left(self.pace, max(own_s, 1 / self.rate if self.rate else 0.0), now)
+        asked_s = 1 / self.rate if self.rate else 0.0
+        paced = own_s > asked_s and is_kept(self.pace, own_s, now)
+        self.pace = left(self.pace, max(own_s, asked_s), now)
+        return paced
 
     def heard(self, heard: Heard) -> None:
         self.state = self.learn(self.state, heard, self.tuning)
@@ -102,6 +107,7 @@ class _Attempt:
     number: int = 1
     sent_at: float = 0.0
     in_flight: int = 0
+    paced: bool = False
     is_taken: bool = False
 
 
@@ -136,7 +142,6 @@ class _Scene:
     _in_flight: int = 0
     _begun: int = 0
     _ready: deque[_Attempt] = field(default_factory=deque)
-    _free_since: float = -1e9
     _woken_at: float = -1.0
     _events: list[tuple[float, int, str, _Attempt]] = field(default_factory=list)
     _counter: int = 0
@@ -158,7 +163,7 @@ class _Scene:
     def pump(self, now: float) -> None:
         """Let leave what may: one after the other, as the door of the throttle does."""
         while self._in_flight < self.client.places and self._has_one():
-            at = self.client.leaves_at(self._free_since)
+            at = self.client.leaves_at()
             if at - now > TICK_S:
                 if not now < self._woken_at <= at:
                     self.wake(at)
@@ -175,14 +180,12 @@ class _Scene:
         self._in_flight += 1
         self.in_flight_max = max(self.in_flight_max, self._in_flight)
         self.sent.append(now)
-        self.client.sent(now)
+        attempt.paced = self.client.sent(now)
         took_s, attempt.is_taken = self.server.arrive(now)
         attempt.sent_at, attempt.in_flight = now, self._in_flight
         self._at(now + took_s, "answer", attempt)
 
     def _answered(self, attempt: _Attempt, now: float) -> None:
-        if self._in_flight >= self.client.places:
-            self._free_since = now
         self._in_flight -= 1
         pause_s = 0.0
         if attempt.is_taken:
@@ -200,6 +203,7 @@ class _Scene:
                 sent_at=attempt.sent_at,
                 at=now,
                 in_flight=attempt.in_flight,
+                paced=attempt.paced,
                 trouble=not attempt.is_taken,
                 pause_s=pause_s,
             )

@@ -155,7 +155,7 @@ BROKEN: dict[str, tuple[Learn, Tuning, tuple[str, ...]]] = {
         Tuning(),
         ("slow_tails", "slow_tails_without_limit"),
     ),
-    "additive growth from eight": (
+    "additive growth": (
         limits.learn,
         Tuning(round_s=1e9),
         ("constant_link", "shallow_slope"),
@@ -165,7 +165,6 @@ BROKEN: dict[str, tuple[Learn, Tuning, tuple[str, ...]]] = {
         Tuning(horizon=20.0, bill=0.0, rounds=0.5),
         ("hard_concurrency", "hard_rate_even"),
     ),
-    "halving": (limits.learn, Tuning(decrease=0.5), ("hard_concurrency", "hard_rate_far")),
 }
 
 

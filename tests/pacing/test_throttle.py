@@ -53,6 +53,7 @@ class Road:
         self.exchanger = Exchanger(
             send=self.throttle.send,
             slot=self.throttle.slot,
+            moment=self.throttle.moment,
             at_once=self.throttle.at_once,
             clock=clock,
             random=random.Random(7),

@@ -33,9 +33,14 @@ GO_ON = (
     "rows that were not sent"
 )
 
-Exchanging = Callable[[Request, Callable[[int], str], float | None], Awaitable[Exchange]]
-"""Carry a request to its verdict: the request, its idempotency keys by generation, and when an
-earlier process sent it without learning the answer (seconds since the epoch), or None."""
+Noting = Callable[[], Awaitable[None]]
+"""Write down, durably, that a request is being sent."""
+Exchanging = Callable[
+    [Request, Callable[[int], str], float | None, Noting | None], Awaitable[Exchange]
+]
+"""Carry a request to its verdict: the request, its idempotency keys by generation, when an earlier
+process sent it without learning the answer (seconds since the epoch) or None, and what is to be
+awaited when it is about to leave: what waits for its turn has not been sent."""
 Storing = Callable[[RequestLine, pl.DataFrame], Awaitable[str]]
 """Ask whether rows of a refused request were stored all the same: why that may be, or ""."""
 SAMPLE = 3
@@ -156,10 +161,14 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
     line = replace(line, digest=digest, idempotency_key=key_for(0))
-    if operation.repeat is not Repeat.SAFE and line.state is not State.SENDING:
+
+    async def note() -> None:
+        nonlocal line
         line = replace(line, state=State.SENDING, first_sent_at=ports.clock.now())
         await ports.note(Change(batch=draft.batch.id, line=line))
-    exchange = await ports.exchange(request, key_for, sent_before)
+
+    harmless = operation.repeat is Repeat.SAFE or line.state is State.SENDING
+    exchange = await ports.exchange(request, key_for, sent_before, None if harmless else note)
     trail.requests += 1
     line = replace(
         line,

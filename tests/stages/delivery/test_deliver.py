@@ -30,7 +30,16 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.operations import Operation, Repeat, find
-from pipeline.stages.delivery import Delivery, Draft, Ports, Proof, deliver, drafts, lane_keys
+from pipeline.stages.delivery import (
+    Delivery,
+    Draft,
+    Noting,
+    Ports,
+    Proof,
+    deliver,
+    drafts,
+    lane_keys,
+)
 from pipeline.stages.delivery.deliver import WINDOW
 from pipeline.stages.delivery.drafts import REPLAY_S
 from tests.fakes.clock import EPOCH, FixedClock
@@ -56,8 +65,14 @@ class Road:
     sent: list[tuple[str, float | None]] = field(default_factory=list)
 
     async def exchange(
-        self, request: Request, key_for: Callable[[int], str], sent_before: float | None
+        self,
+        request: Request,
+        key_for: Callable[[int], str],
+        sent_before: float | None,
+        note: Noting | None,
     ) -> Exchange:
+        if note is not None:
+            await note()
         keys = [row["integrationId"] for row in json.loads(request.body or b"[]")]
         self.sent.append((key_for(0), sent_before))
         self.story.append(("sent", keys))
