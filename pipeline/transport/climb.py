@@ -11,15 +11,15 @@ DECREASE = 0.95
 """A fall takes so much at least: it must be seen, and it is paid for until the number is back."""
 COLLAPSE = 0.5
 """One fall leaves so much at least, whatever the evidence: the next may take more."""
+OVERSHOT = 0.97
+"""Trouble is heard late: where it began was below the number, but not by more than so much."""
 SWELL = 0.2
 """In the horizon after that in which it came back it grows by so much more, slowly at first."""
-BEYOND = 2.0
-"""Horizons without trouble after which a search begins: the API is not what it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """`value` is the number; `peak` and `low` are where the last fall began and ended."""
+    """`value` is the number; `peak` is what was taken before the last fall, `low` where it ended."""
 
     value: float
     searching: bool = True
@@ -34,22 +34,19 @@ class Climb:
 def fallen(climb: Climb, evidence: float, now: float) -> Climb:
     """Fall to what the *evidence* says can be taken: by a little at least, by half at most."""
     low = min(max(evidence, COLLAPSE * climb.value), DECREASE * climb.value)
-    return Climb(low, searching=False, peak=climb.value, low=low, grew_at=now)
+    peak = min(max(evidence, OVERSHOT * climb.value), climb.value)
+    return Climb(low, searching=False, peak=peak, low=low, grew_at=now)
 
 
 def risen(climb: Climb, horizon: float, now: float) -> Climb:
     """Rise for one more answer in peace; after *horizon* of them it is back where it fell."""
     quiet = climb.quiet + 1
-    if climb.searching:
-        return replace(climb, quiet=quiet)
     along = quiet / horizon
-    if along > BEYOND:
-        return replace(climb, quiet=quiet, searching=True, grew_at=now)
     rise = climb.peak - climb.low if along < 1.0 else SWELL * climb.peak
     value = max(climb.peak + rise * (along - 1.0) ** 3, climb.value)
-    return Climb(value, False, quiet, climb.peak, climb.low, climb.grew_at)
+    return Climb(value, False, quiet, climb.peak, climb.low, now)
 
 
 def searched(climb: Climb, factor: float, now: float) -> Climb:
-    """Grow by *factor*, where a search goes on."""
-    return replace(climb, value=climb.value * factor, grew_at=now)
+    """Grow by *factor*, where a search begins or goes on."""
+    return replace(climb, value=climb.value * factor, searching=True, grew_at=now)

@@ -43,14 +43,22 @@ class Tuning:
     """Falls are at least so far apart: a limit on a rate refuses until its second is over."""
     horizon: float = 200.0
     """Answers until a number is back where trouble was met. Each return costs some refusals, …"""
+    horizon_s: float = 15.0
+    """… so that it takes no longer than this only where 200 answers would take minutes."""
     bill: float = 200.0
-    """… and this many answers are waited for each, so that few in a hundred are refused, …"""
-    horizon_max: float = 1500.0
-    """… but no more than this: a fall that costs more tells of another world."""
+    """So many answers are waited for each refusal that a fall has cost, …"""
+    bill_s: float = 5.0
+    """… but no longer than this: a fall that costs more tells of another world."""
     rounds: float = 10.0
     """The horizon in round trips, where 200 answers are but a few."""
+    beyond: float = 2.0
+    """Horizons without trouble after which a search begins: the API is not what it was."""
     pauses: float = 50.0
     """The horizon in pauses that the API asked for with its refusal: 2 % of the time."""
+    grace: float = 0.004
+    """Refusals that are forgiven for each answer: the odd 503 of a gateway is no sign of load …"""
+    grace_max: float = 2.0
+    """… but no more than so many in a row."""
     settled: int = 10
     """Answers without trouble after which a fall is over."""
     round_s: float = 0.25
@@ -103,6 +111,9 @@ class Limit:
     """Requests a second; None: no refusal was to blame on it."""
     held: bool = False
     """Whether only a share of both is used."""
+    grace: float = 0.0
+    """Refusals that may be forgiven; and how many were, since the last fall."""
+    forgiven: int = 0
     taken_max: int = 0
     """Most that were in flight when a request left that was taken, since the last fall."""
     calm: int = 0
@@ -156,6 +167,7 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     limit = replace(
         limit,
         calm=limit.calm + 1,
+        grace=min(limit.grace + tuning.grace, tuning.grace_max),
         taken_max=max(limit.taken_max, heard.in_flight),
         latency_s=_smoothed(limit, heard.at - heard.sent_at),
     )
@@ -169,8 +181,7 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
 
 def _refused(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     """Count a refusal; fall, unless it was caused before the last fall had its effect."""
-    bill = limit.bill + 1 if limit.calm < tuning.settled else 1
-    limit = replace(limit, bill=bill)
+    limit = replace(limit, bill=limit.bill + (limit.calm < tuning.settled))
     if heard.sent_at >= limit.refused_at:
         more = interval_s(limit, tuning) < HUSH_S_MAX
         limit = replace(
@@ -178,7 +189,10 @@ def _refused(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
         )
     if heard.sent_at < limit.fell_at + tuning.fall_s or not limit.calm:
         return limit
-    if heard.in_flight > limit.taken_max:
+    if limit.grace >= 1.0 and not heard.pause_s:
+        return replace(limit, grace=limit.grace - 1.0, forgiven=limit.forgiven + 1)
+    reached = heard.in_flight >= places(limit, tuning) or not heard.paced
+    if reached and heard.in_flight > limit.taken_max:
         lower = climbs.fallen(limit.places, max(limit.taken_max, 1.0), heard.at)
         limit = replace(limit, places=lower)
         if not heard.paced:
@@ -191,9 +205,9 @@ def _slowed(limit: Limit, now: float, tuning: Tuning) -> Climb:
     rate = limit.flow.rate(now)
     if limit.pace is not None:
         return climbs.fallen(limit.pace, rate, now)
-    if limit.flow.taken + limit.flow.before < tuning.horizon:
-        return Climb(climbs.DECREASE * rate, grew_at=now)
-    return climbs.fallen(Climb(rate), rate, now)
+    if limit.pause_s and limit.flow.taken + limit.flow.before >= tuning.horizon:
+        return climbs.fallen(Climb(rate), rate, now)
+    return Climb(climbs.DECREASE * rate, grew_at=now)
 
 
 def _widened(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
@@ -202,10 +216,10 @@ def _widened(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     if heard.sent_at >= limit.round.since:
         counted = crowd.counted(limit.round, heard.sent_at, now - heard.sent_at)
         limit = replace(limit, round=counted)
-    if not limit.held:
+    searching = _is_searching(limit.places, limit.places.quiet, limit, tuning)
+    if not (limit.held or searching):
         grown = climbs.risen(limit.places, _horizon(limit, tuning), now)
         limit = replace(limit, places=_capped(grown, tuning))
-    searching = limit.places.searching
     enough = max(limit.used(tuning), 1 if searching else tuning.sample)
     least_s = tuning.round_s if searching else tuning.fall_s
     if limit.round.answers < enough or now - limit.round.since < least_s:
@@ -223,7 +237,7 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
         limit = replace(limit, places=lower, latency_s=limit.latency_s * share)
         return _fallen(limit, now, tuning)
     grown = limit.places
-    if grown.searching:
+    if _is_searching(grown, grown.quiet, limit, tuning):
         grown = _capped(climbs.searched(grown, tuning.places_growth, now), tuning)
     is_over = limit.held and now - limit.fell_at > tuning.hold_s
     found = grown.value >= tuning.ceiling
@@ -240,6 +254,8 @@ def _fallen(limit: Limit, now: float, tuning: Tuning) -> Limit:
         limit,
         held=tuning.share < 1.0,
         fell_at=now,
+        bill=limit.forgiven + 1,
+        forgiven=0,
         calm=0,
         taken_max=0,
         round=Round(since=now),
@@ -247,9 +263,16 @@ def _fallen(limit: Limit, now: float, tuning: Tuning) -> Limit:
 
 
 def _quickened(pace: Climb, limit: Limit, now: float, tuning: Tuning) -> Climb:
-    if pace.searching and now - pace.grew_at >= tuning.round_s:
-        return climbs.searched(pace, tuning.pace_growth, now)
-    return climbs.risen(pace, _horizon(limit, tuning), now)
+    if not _is_searching(pace, limit.calm, limit, tuning):
+        return climbs.risen(pace, _horizon(limit, tuning), now)
+    if now - pace.grew_at < tuning.round_s:
+        return pace
+    return climbs.searched(pace, tuning.pace_growth, now)
+
+
+def _is_searching(climb: Climb, peace: int, limit: Limit, tuning: Tuning) -> bool:
+    """Whether nothing is known of where trouble is, or, after so much *peace*, no more."""
+    return climb.searching or peace > tuning.beyond * _horizon(limit, tuning)
 
 
 def _capped(climb: Climb, tuning: Tuning) -> Climb:
@@ -258,13 +281,11 @@ def _capped(climb: Climb, tuning: Tuning) -> Climb:
 
 def _horizon(limit: Limit, tuning: Tuning) -> float:
     """Return how many answers a number takes to come back to where it fell."""
-    billed = min(max(tuning.bill * limit.bill, tuning.horizon), tuning.horizon_max)
-    paused = 0.0
-    if limit.pause_s:
-        a_second = limit.pace.peak if limit.pace else limit.places.peak / limit.latency_s
-        paused = tuning.pauses * limit.pause_s * a_second
-    peak = limit.places.value
-    return max(billed, tuning.rounds * peak, paused)
+    a_second = limit.pace.value if limit.pace else limit.places.value / limit.latency_s
+    base = min(tuning.horizon, tuning.horizon_s * a_second)
+    billed = min(tuning.bill * limit.bill, tuning.bill_s * a_second)
+    paused = tuning.pauses * limit.pause_s * a_second
+    return max(base, billed, tuning.rounds * limit.places.value, paused)
 
 
 def _smoothed(limit: Limit, took_s: float) -> float:
