@@ -19,7 +19,7 @@ SWELL = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Climb:
-    """`value` is the number; `peak` is what was taken before the last fall, `low` where it ended."""
+    """`value` is the number; the last fall was from about `peak` to `low`."""
 
     value: float
     searching: bool = True

@@ -3,9 +3,9 @@
 Each answer is evidence. A refusal (429, 503, a time-out …) is blamed on one of two numbers. Were
 more requests in flight than have been taken since the last trouble? Then on the `places`. Were as
 many taken before? Then it is not how many that matters but how fast: on the `pace`. Latency is no
-refusal, and lowers the places by and by (`crowd`). A number grows in peace, if it was reached: never
-beyond what there is evidence for. While nothing at all is taken there is no evidence, and little is
-sent. Knows neither requests nor connections; reads no clock.
+refusal, and lowers the places by and by (`crowd`). A number grows in peace, if it was reached:
+never beyond what there is evidence for. While nothing at all is taken there is no evidence, and
+little is sent. Knows neither requests nor connections; reads no clock.
 """
 
 import math
@@ -80,7 +80,7 @@ class Heard:
     in_flight: int
     """When it left, itself included."""
     paced: bool = False
-    """Whether it was the pace found here that it had waited for."""
+    """Whether it had waited for its moment, as `interval_s` has it, and for nothing else."""
     trouble: bool = False
     """429, 503, a time-out: the API had no time for it."""
     pause_s: float = 0.0
@@ -191,13 +191,17 @@ def _refused(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
         return limit
     if limit.grace >= 1.0 and not heard.pause_s:
         return replace(limit, grace=limit.grace - 1.0, forgiven=limit.forgiven + 1)
-    reached = heard.in_flight >= places(limit, tuning) or not heard.paced
-    if reached and heard.in_flight > limit.taken_max:
+    known = True
+    full = heard.in_flight >= places(limit, tuning) or not heard.paced
+    crowded = full and heard.in_flight > limit.taken_max
+    if crowded:
+        known = not limit.places.searching
         lower = climbs.fallen(limit.places, max(limit.taken_max, 1.0), heard.at)
         limit = replace(limit, places=lower)
-        if not heard.paced:
-            return _fallen(limit, heard.at, tuning)
-    return _fallen(replace(limit, pace=_slowed(limit, heard.at, tuning)), heard.at, tuning)
+    if heard.paced or not crowded:
+        known &= limit.pace is not None and not limit.pace.searching
+        limit = replace(limit, pace=_slowed(limit, heard.at, tuning))
+    return _fallen(limit, heard.at, tuning, known=known)
 
 
 def _slowed(limit: Limit, now: float, tuning: Tuning) -> Climb:
@@ -232,10 +236,11 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
     latency = limit.round.latency(limit.used(tuning))
     limit = replace(limit, memory=crowd.remembered(limit.memory, latency))
     if crowd.is_crowded(limit.memory, latency):
-        share = math.sqrt(climbs.COLLAPSE) if limit.places.searching else climbs.DECREASE
+        searching = limit.places.searching
+        share = math.sqrt(climbs.COLLAPSE) if searching else climbs.DECREASE
         lower = climbs.fallen(limit.places, limit.places.value * share, now)
         limit = replace(limit, places=lower, latency_s=limit.latency_s * share)
-        return _fallen(limit, now, tuning)
+        return _fallen(limit, now, tuning, known=not searching)
     grown = limit.places
     if _is_searching(grown, grown.quiet, limit, tuning):
         grown = _capped(climbs.searched(grown, tuning.places_growth, now), tuning)
@@ -249,10 +254,11 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
     )
 
 
-def _fallen(limit: Limit, now: float, tuning: Tuning) -> Limit:
+def _fallen(limit: Limit, now: float, tuning: Tuning, *, known: bool) -> Limit:
+    """Begin anew to count. A number that was *known* has been found again: it can be held."""
     return replace(
         limit,
-        held=tuning.share < 1.0,
+        held=tuning.share < 1.0 and (known or limit.held),
         fell_at=now,
         bill=limit.forgiven + 1,
         forgiven=0,

@@ -66,8 +66,10 @@ class Throttle:
     """Places that are taken, by those that wait for their moment, too."""
     places: int = field(init=False)
     """Requests that may be in flight now."""
+    _ahead: int = field(default=0, init=False)
+    """Requests that have a place, and have not left; of these, those that wait for nothing but …"""
     _waiting: int = field(default=0, init=False)
-    """For their moment."""
+    """… their moment."""
     _tuning: Tuning = field(init=False)
     _limit: Limit = field(init=False)
     _pace: Pace = field(default_factory=Pace, init=False)
@@ -79,6 +81,8 @@ class Throttle:
     _freed: anyio.Event = field(default_factory=anyio.Event, init=False)
     _told: tuple[float, float | None] = field(init=False)
     _told_at: float = field(default=-math.inf, init=False)
+    _why: str = field(default="", init=False)
+    """What made it fall."""
 
     def __post_init__(self) -> None:
         self._tuning = Tuning(share=self.speed.share)
@@ -101,6 +105,7 @@ class Throttle:
         async with self._door:
             await self._turn()
             self.in_flight += 1
+            self._ahead += 1
         try:
             yield
         finally:
@@ -117,6 +122,7 @@ class Throttle:
                     await self.clock.sleep(wait_s)
         finally:
             self._waiting -= 1
+            self._ahead -= 1
 
     async def send(self, request: Request) -> Answer | Fault:
         """Make an attempt, in a slot, and learn from what comes back and when."""
@@ -148,7 +154,7 @@ class Throttle:
                 self._freed = anyio.Event()
                 await self._freed.wait()
                 continue
-            before_s = self._waiting * max(self._own_s, self._asked_s)
+            before_s = self._ahead * max(self._own_s, self._asked_s)
             wait_s = self._pace.at + before_s - LEAD_S - self.clock.monotonic()
             if wait_s <= 0:
                 return
@@ -160,20 +166,22 @@ class Throttle:
         if places > self.places:
             self._freed.set()
         self.places, self._own_s = places, limits.interval_s(self._limit, self._tuning)
+        if self._limit.fell_at == heard.at:
+            self._why = _trouble(result)
         if heard.at - self._told_at >= TOLD_S:
-            self._tell(self._found(), heard.at, result)
+            self._tell(self._found(), heard.at)
 
     def _found(self) -> tuple[float, float | None]:
         pace = self._limit.pace
-        return self._limit.places.value, pace and pace.value
+        return self._limit.places.value, None if pace is None else pace.value
 
-    def _tell(self, found: tuple[float, float | None], now: float, result: Answer | Fault) -> None:
+    def _tell(self, found: tuple[float, float | None], now: float) -> None:
         """Tell of numbers that are quite other ones."""
         pairs = [(new, old) for new, old in zip(found, self._told, strict=True) if new != old]
         if not any(old is None or abs((new or 0.0) - old) > TOLD_SHARE * old for new, old in pairs):
             return
         more = all(old is not None and (new or 0.0) > old for new, old in pairs)
-        why = "all that was sent was taken" if more else _trouble(result)
+        why = "all that was sent was taken" if more else self._why
         self._told, self._told_at = found, now
         rate = None if found[1] is None else round(found[1], 1)
         self.tell(LimitChanged(limit=self.places, rate=rate, why=why))

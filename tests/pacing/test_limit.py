@@ -1,14 +1,17 @@
 """The laws of the limit that a figure of throughput would not show: what it must never do."""
 
+import math
 import random
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.transport import limit as limits
+from pipeline.transport.climb import Climb
 from pipeline.transport.limit import CEILING, Heard, Limit, Tuning
 from pipeline.transport.pace import LATE_S_MAX, Pace, asked, left
 from tests.pacing.physics import Physics, Server
@@ -22,27 +25,30 @@ def carried(client: Adaptive, seconds: float = 60.0, **physics: float) -> Run:
     return run(server, client, seconds, seed=3)
 
 
-def settled_at(value: float) -> Limit:
-    """A limit that has been found, and answers that take 50 ms."""
+def settled_at(places: float, pace: float | None = None) -> Limit:
+    """Numbers that have been found, answers that take 50 ms, and a long peace."""
     return replace(
         limits.begin(TUNING),
-        value=value,
-        good=value,
-        peak=value,
-        low=value,
-        searching=False,
+        places=Climb(places, searching=False, peak=places, low=places),
+        pace=None if pace is None else Climb(pace, searching=False, peak=pace, low=pace),
         latency_s=0.05,
-        quiet=TUNING.settled,
-        flow=limits.Flow(before=value / 0.05),
+        calm=100,
+        taken_max=math.floor(places),
+        flow=limits.Flow(-1.0, 800, -1.0, 0),
     )
+
+
+def heard(limit: Limit, at: float, in_flight: int, **more: Any) -> Limit:
+    answer = Heard(sent_at=at - 0.05, at=at, in_flight=in_flight, **more)
+    return limits.learn(limit, answer, TUNING)
 
 
 def test_it_does_not_grow_beyond_what_was_tried() -> None:
     """A thousand answers, and never more than two requests in flight: no evidence for nine."""
     limit = limits.begin(TUNING)
     for n in range(1000):
-        limit = limits.learn(limit, Heard(sent_at=n, at=n + 0.05, in_flight=2), TUNING)
-    assert limit.value == TUNING.start
+        limit = heard(limit, float(n), 2)
+    assert limit.places.value == TUNING.start
 
 
 def test_a_rate_of_ours_is_no_evidence_either() -> None:
@@ -51,36 +57,42 @@ def test_a_rate_of_ours_is_no_evidence_either() -> None:
     assert done.in_flight_max <= 4
 
 
+def test_a_pace_that_was_not_what_held_it_back_does_not_grow() -> None:
+    limit = settled_at(8.0, pace=300.0)
+    for n in range(1000):
+        limit = heard(limit, n / 100, 4, paced=False)
+    assert limit.pace is not None
+    assert limit.pace.value == 300.0
+    assert heard(limit, 11.0, 4, paced=True).pace != limit.pace
+
+
+def test_more_than_were_ever_taken_are_too_many() -> None:
+    limit = heard(settled_at(40.0), 1.0, 41, trouble=True)
+    assert (limit.places.value, limit.pace) == (pytest.approx(38.0), None)
+
+
+def test_as_many_as_were_taken_come_too_fast() -> None:
+    limit = heard(settled_at(40.0), 1.0, 40, trouble=True)
+    assert limit.places.value == 40.0
+    assert limit.pace is not None
+    assert limit.pace.value == pytest.approx(0.95 * 400.0)
+
+
 def test_forty_refusals_of_one_round_trip_are_one_fall() -> None:
     limit = settled_at(40.0)
     for n in range(40):
-        limit = limits.learn(
-            limit, Heard(sent_at=n / 1000, at=0.1 + n / 1000, in_flight=40, trouble=True), TUNING
-        )
-    assert limit.value == pytest.approx(40.0 * TUNING.decrease)
+        limit = heard(limit, 1.0 + n / 1000, 41, trouble=True)
+    assert limit.places.value == pytest.approx(38.0)
     assert limit.bill == 40
 
 
-def test_what_is_refused_again_and_again_falls_faster_and_faster() -> None:
-    limit = replace(settled_at(40.0), flow=limits.Flow())
-    values = []
-    for n in range(1, 5):
-        limit = limits.learn(
-            limit, Heard(sent_at=n, at=n + 0.1, in_flight=40, trouble=True), TUNING
-        )
-        values.append(limit.value)
-    shares = [after / before for before, after in pairwise([40.0, *values])]
-    assert shares == sorted(shares, reverse=True)
-    assert values[-1] < 25.0
-
-
-def test_what_is_still_carried_is_not_given_up() -> None:
-    """Refusals all through a second in which 800 were taken: forty places are not the trouble."""
-    limit = settled_at(40.0)
-    for n in range(8):
-        at = 0.12 * (n + 1)
-        limit = limits.learn(limit, Heard(sent_at=at, at=at, in_flight=40, trouble=True), TUNING)
-    assert limit.value > 20.0
+def test_while_nothing_is_taken_nothing_is_learnt() -> None:
+    limit = settled_at(40.0, pace=300.0)
+    for n in range(100):
+        limit = heard(limit, 1.0 + n, 40, trouble=True, paced=True)
+    assert limit.places.value == 40.0
+    assert limit.pace is not None
+    assert limit.pace.value == pytest.approx(0.95 * 300.0)
 
 
 def test_while_nothing_is_taken_little_is_sent() -> None:
@@ -88,6 +100,44 @@ def test_while_nothing_is_taken_little_is_sent() -> None:
     assert not done.taken
     assert 60 <= len(done.refused) <= 400
     assert sum(at < 1.0 for at in done.sent) < 40
+
+
+def test_after_a_silence_the_pace_comes_back_within_a_second() -> None:
+    limit = settled_at(40.0, pace=300.0)
+    for n in range(100):
+        limit = heard(limit, 1.0 + n, 40, trouble=True)
+    assert limits.interval_s(limit, TUNING) == limits.HUSH_S_MAX
+    waited_s = 0.0
+    while limit.refused:
+        waited_s += limits.interval_s(limit, TUNING)
+        limit = heard(limit, 101.0 + waited_s, 1)
+    assert waited_s < 1.0
+
+
+def test_a_refusal_once_in_a_while_is_forgiven() -> None:
+    limit = settled_at(40.0)
+    for n in range(3000):
+        limit = heard(limit, n / 100, 20, trouble=n % 300 == 299)
+    assert (limit.places.value, limit.pace) == (40.0, None)
+
+
+def test_a_refusal_that_asks_for_quiet_is_not_forgiven() -> None:
+    limit = replace(settled_at(40.0), grace=TUNING.grace_max)
+    assert heard(limit, 1.0, 41, trouble=True) == replace(
+        heard(limit, 1.0, 41, trouble=True), places=limit.places
+    )
+    assert heard(limit, 1.0, 41, trouble=True, pause_s=1.0).places.value < 40.0
+
+
+def test_when_it_is_does_not_matter() -> None:
+    """The clock may begin at any number: it says how long, not when."""
+    limits_found = []
+    for begins in (0.0, 1e6):
+        limit = limits.begin(TUNING)
+        for n in range(400):
+            limit = heard(limit, begins + n / 256, 8, trouble=n % 50 == 49)
+        limits_found.append((limit.places.value, limit.pace and limit.pace.value))
+    assert limits_found[0] == pytest.approx(limits_found[1])
 
 
 @given(
@@ -102,12 +152,13 @@ def test_whatever_is_heard_the_limit_is_one_that_can_be_kept(
     limit, now = limits.begin(TUNING), 0.0
     for gap_s, took_s, in_flight, trouble in story:
         now += gap_s
-        heard = Heard(sent_at=now - took_s, at=now, in_flight=in_flight, trouble=trouble)
-        limit = limits.learn(limit, heard, TUNING)
-        assert 0.0 < limit.value <= CEILING
+        answer = Heard(
+            sent_at=now - took_s, at=now, in_flight=in_flight, trouble=trouble, paced=True
+        )
+        limit = limits.learn(limit, answer, TUNING)
         assert 1 <= limits.places(limit, TUNING) <= CEILING
-        assert 0.0 <= limits.rest_s(limit, TUNING) <= 60.0 * 90.0
-        assert limits.interval_s(limit, TUNING) >= 0.0
+        assert 0.0 <= limits.interval_s(limit, TUNING) < 1e6
+        assert limit.pace is None or limit.pace.value > 0.0
 
 
 # ── leaving room for others ──────────────────────────────────────────────────────────────────────
