@@ -18,8 +18,9 @@ import polars as pl
 from pipeline import caution, family, retry, run_folder
 from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
-from pipeline.config.job import ADAPTIVE, STANDARD_INPUT, Job
+from pipeline.config.job import STANDARD_INPUT, Job
 from pipeline.config.secrets import Connection
+from pipeline.config.speed import ADAPTIVE
 from pipeline.ending import summarise
 from pipeline.errors import (
     InvariantBroken,
@@ -45,6 +46,8 @@ from pipeline.transport.throttle import Speed, Throttle
 
 CONFIRMED = "confirmed"
 """Whether somebody has said that a run which destroys is meant: kept with the run."""
+Change = Callable[[Job], Job]
+"""Make of the job that is kept with a run the one by which it goes on."""
 NOT_BEGUN = "free space or mend the permissions, then begin again: nothing was sent"
 
 
@@ -75,6 +78,11 @@ class Terms:
         return self.connection.base_url if self.connection else ""
 
 
+def unchanged(job: Job) -> Job:
+    """Return *job* as it is."""
+    return job
+
+
 @contextmanager
 def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
     """Make the folder of a new run: lock, spool, manifest, ledger. Bad jobs leave no folder."""
@@ -93,7 +101,7 @@ def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
 
 @contextmanager
 def again(
-    parent: RunFolder, choice: retry.Choice, mended: Job | None, terms: Terms
+    parent: RunFolder, choice: retry.Choice, mended: Job | None, change: Change, terms: Terms
 ) -> Iterator[tuple[Journey, Preparation]]:
     """Make the folder of a run that sends rows of *parent* again; a bad choice leaves none."""
     with _made(parent.path.parent.name, terms) as folder:
@@ -101,7 +109,7 @@ def again(
         path = folder.spooled / retry.CHOSEN
         selection = retry.select(parent, choice, mended, folder.spooled)
         selection.spool(path)
-        job = replace(selection.job, sources=(str(path),))
+        job = change(replace(selection.job, sources=(str(path),)))
         preparation = Preparation(job)
         with closing(Ledger.create(folder.ledger)) as ledger:
             ledger.set_fact(journeys.ASIDE, str(selection.set_aside(folder, ledger)))
@@ -183,7 +191,7 @@ def _manifest(
 
 @contextmanager
 def known(
-    folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
+    folder: RunFolder, terms: Terms, change: Change = unchanged
 ) -> Iterator[Journey]:
     """Open a run that exists, held by this process alone. What *change* makes of its job stays."""
     before = replace(Job.from_json(folder.read_manifest()["job"]), first=None)

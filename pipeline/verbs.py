@@ -65,9 +65,12 @@ async def run(job: Job, terms: Terms) -> Run:
     return run
 
 
-async def push(folder: RunFolder, terms: Terms) -> Run:
-    """Deliver what is staged. Raises JobError when the staging of *folder* is not finished."""
-    with opening.known(folder, terms) as journey:
+async def push(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Run:
+    """Deliver what is staged. *change*: what is to be different from now on.
+
+    Raises JobError when the staging of *folder* is not finished.
+    """
+    with opening.known(folder, terms, change) as journey:
         if journey.rows is None:
             raise JobError(
                 f"{folder.path} is not staged to its end",
@@ -76,9 +79,7 @@ async def push(folder: RunFolder, terms: Terms) -> Run:
         return await _go_on(journey, terms, None)
 
 
-async def resume(
-    folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
-) -> Run:
+async def resume(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Run:
     """Go on with a run wherever it stopped. *change*: what is to be different from now on.
 
     Raises LimitError when the source is needed (staging was interrupted) and is not the same.
@@ -93,11 +94,16 @@ async def resume(
 
 
 async def retry(
-    folder: RunFolder, terms: Terms, choice: Choice = EVERYTHING, job: Job | None = None
+    folder: RunFolder,
+    terms: Terms,
+    choice: Choice = EVERYTHING,
+    job: Job | None = None,
+    *,
+    change: Change = unchanged,
 ) -> Run:
     """Send rows that did not arrive again, in a new run that knows the one in *folder*.
 
-    job: a mended one for the same operation; then rows that were never sent are sent too, unless
+    change: what is to be different. job: a mended one for the same operation; then rows that were never sent are sent too, unless
     *choice* names others. Rows in whose place later ones stand are `superseded`. Raises JobError
     when nothing is left to be chosen, RunError while another retry of them is not finished.
     """
@@ -108,7 +114,7 @@ async def retry(
         asked = caution.Question(operation=operation, rows=None, address=terms.address)
         caution.insist(asked, confirmed=terms.confirmed)
     with (
-        opening.again(folder, choice, job, terms) as (journey, preparation),
+        opening.again(folder, choice, job, change, terms) as (journey, preparation),
         opening.ending(journey, terms) as run,
     ):
         async with opening.exchanger(journey, terms) as exchanger:

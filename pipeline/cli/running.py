@@ -85,6 +85,17 @@ def carried(
             return api.blocking(partial(verb, replace(terms, **given)))
 
 
+def changed(job: Job, changes: Mapping[str, Any]) -> Job:
+    """Return *job* with what the command line says anew; None says nothing."""
+    from pipeline.cli.options import ALLOWED
+
+    said = {name: value for name, value in changes.items() if value is not None}
+    limits = {name: said.pop(name) for name in ALLOWED if name in said}
+    return replace(
+        job, limits=replace(job.limits, **limits), delivery=replace(job.delivery, **said)
+    )
+
+
 def gone_on(
     folder: RunFolder,
     way: Way,

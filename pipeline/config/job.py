@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Literal, Self
 
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.csv import CsvOptions
+from pipeline.config.speed import ADAPTIVE
 from pipeline.errors import RunError
 from pipeline.operations import Kind, Operation, find
 
@@ -23,8 +24,6 @@ __all__ = ["Allowance", "Column", "Delivery", "Job", "JsonValue", "Limits", "run
 PERCENT_MAX = 100
 STANDARD_INPUT = "-"
 """The source that is standard input."""
-ADAPTIVE: Final = "adaptive"
-"""The number of requests in flight is found out while sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,13 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config import speed
 from pipeline.config.hints import closest
-from pipeline.config.job import ADAPTIVE, Allowance
+from pipeline.config.job import Allowance
 from pipeline.config.problems import Keys, Problems
 from pipeline.operations import Kind
 
-CONCURRENCY_MAX = 256
-"""Connections that one host will take from one client, with room to spare."""
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
 EMPTY = ("ok", "error")
 
@@ -57,25 +56,6 @@ def _scalar(said: object) -> object:
 
 def _number(said: object) -> object:
     if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
-        raise ValueError
-    return said
-
-
-def _concurrency(said: object) -> object:
-    is_number = isinstance(said, int) and not isinstance(said, bool)
-    if said != ADAPTIVE and not (is_number and said in range(1, CONCURRENCY_MAX + 1)):
-        raise ValueError
-    return said
-
-
-def _positive(said: float) -> float:
-    if said <= 0:
-        raise ValueError
-    return said
-
-
-def _share(said: float) -> float:
-    if not 0 < said <= 1:
         raise ValueError
     return said
 
@@ -168,15 +148,9 @@ def _outcome(said: str) -> str:
 class DeliveryTable(Table):
     """`[delivery]`: how requests are sent."""
 
-    concurrency: Annotated[Any, AfterValidator(_concurrency)] = _said(
-        f'"{ADAPTIVE}", or a number of requests from 1 to {CONCURRENCY_MAX}'
-    )
-    rate: Annotated[Number, AfterValidator(_positive)] = _said(
-        "a number of requests per second, above 0"
-    )
-    max_share: Annotated[Number, AfterValidator(_share)] = _said(
-        "a share above 0 and up to 1, such as 0.5"
-    )
+    concurrency: Annotated[Any, AfterValidator(speed.concurrency)] = _said(speed.CONCURRENCY)
+    rate: Annotated[Any, AfterValidator(speed.rate)] = _said(speed.RATE)
+    max_share: Annotated[Any, AfterValidator(speed.share)] = _said(speed.SHARE)
 
 
 class LimitsTable(Table):

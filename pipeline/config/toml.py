@@ -46,8 +46,10 @@ class Overrides:
     zone: str | None = None
     concurrency: int | str | None = None
     """A number of requests, or "adaptive"."""
-    rate: float | None = None
-    max_share: float | None = None
+    rate: float | str | None = None
+    """Requests per second at most: 200, "200/s"."""
+    max_share: float | str | None = None
+    """Of what the API takes: 0.5, "50%"."""
     max_rejected: int | str | None = None
     max_refused: int | str | None = None
     tolerate: int | str | None = None

@@ -24,6 +24,8 @@ AGES = 8.0
 """Times the mean: what takes longer counts as that."""
 HUSH_S_MAX = 0.25
 """What lies between two requests doubles with each refusal in a row, up to this."""
+FLOW_S = 0.5
+"""What is taken per second is counted over one to two of these: before, it was another world."""
 DOUBLINGS_MAX = 32
 """A float does not grow forever."""
 
@@ -89,16 +91,19 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What is taken per second: counts of this second and of the one before."""
+    """What is taken per second: counts of this half second and of the one before."""
 
+    begun: float = -math.inf
     since: float = -math.inf
     taken: int = 0
     before_since: float = -math.inf
     before: int = 0
 
     def rate(self, now: float) -> float:
-        """Return the answers a second of the last second or two."""
-        return (self.before + self.taken) / max(now - self.before_since, 1.0)
+        """Return the answers a second of late; in the first second, as if it were over."""
+        return (self.before + self.taken) / max(
+            now - self.before_since, 1.0 if self.before_since == self.begun else FLOW_S
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +214,7 @@ def _slowed(limit: Limit, now: float, tuning: Tuning) -> Climb:
     rate = limit.flow.rate(now)
     if limit.pace is not None:
         return climbs.fallen(limit.pace, rate, now)
-    if limit.pause_s and limit.flow.taken + limit.flow.before >= tuning.horizon:
+    if limit.flow.taken + limit.flow.before >= tuning.horizon:
         return climbs.fallen(Climb(rate), rate, now)
     return Climb(climbs.DECREASE * rate, grew_at=now)
 
@@ -304,7 +309,7 @@ def _smoothed(limit: Limit, took_s: float) -> float:
 
 def _flown(flow: Flow, now: float) -> Flow:
     if not flow.taken:
-        return Flow(now, 1, now, 0)
-    if now - flow.since < 1.0:
-        return Flow(flow.since, flow.taken + 1, flow.before_since, flow.before)
-    return Flow(now, 1, flow.since, flow.taken)
+        return Flow(now, now, 1, now, 0)
+    if now - flow.since < FLOW_S:
+        return Flow(flow.begun, flow.since, flow.taken + 1, flow.before_since, flow.before)
+    return Flow(flow.begun, now, 1, flow.since, flow.taken)

@@ -34,7 +34,7 @@ def settled_at(places: float, pace: float | None = None) -> Limit:
         latency_s=0.05,
         calm=100,
         taken_max=math.floor(places),
-        flow=limits.Flow(-1.0, 800, -1.0, 0),
+        flow=limits.Flow(-9.0, -1.0, 800, -1.0, 0),
     )
 
 
