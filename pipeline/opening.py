@@ -190,9 +190,7 @@ def _manifest(
 
 
 @contextmanager
-def known(
-    folder: RunFolder, terms: Terms, change: Change = unchanged
-) -> Iterator[Journey]:
+def known(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Iterator[Journey]:
     """Open a run that exists, held by this process alone. What *change* makes of its job stays."""
     before = replace(Job.from_json(folder.read_manifest()["job"]), first=None)
     job = change(before)

@@ -4,7 +4,6 @@ Each says what is done and in which order; `opening` opens and closes what it ne
 never print; the notebook's door and the command line both come in here.
 """
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline.errors import JobError, LimitError
 from pipeline.journey import Journey
 from pipeline.ledger import ROWS, Ledger
 from pipeline.model import Status
-from pipeline.opening import CONFIRMED, Terms
+from pipeline.opening import CONFIRMED, Change, Terms, unchanged
 from pipeline.preparation import Preparation
 from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
@@ -103,9 +102,10 @@ async def retry(
 ) -> Run:
     """Send rows that did not arrive again, in a new run that knows the one in *folder*.
 
-    change: what is to be different. job: a mended one for the same operation; then rows that were never sent are sent too, unless
-    *choice* names others. Rows in whose place later ones stand are `superseded`. Raises JobError
-    when nothing is left to be chosen, RunError while another retry of them is not finished.
+    change: what is to be different. job: a mended one for the same operation; then rows that were
+    never sent are sent too, unless *choice* names others. Rows in whose place later ones stand are
+    `superseded`. Raises JobError when nothing is left to be chosen, RunError while another retry
+    of them is not finished.
     """
     if job is not None:
         choice = await _with_rest(folder, terms, choice)

@@ -102,16 +102,15 @@ def _speed(ctx: click.Context, param: click.Parameter, value: str | None) -> obj
     del ctx
     from pipeline.config import speed
 
-    readers: dict[str | None, tuple[Callable[[object], object], str]] = {
-        "concurrency": (speed.concurrency, speed.CONCURRENCY),
-        "rate": (speed.rate, speed.RATE),
-        "max_share": (speed.share, speed.SHARE),
+    readers: dict[str | None, Callable[[object], object]] = {
+        "concurrency": speed.concurrency,
+        "rate": speed.rate,
+        "max_share": speed.share,
     }
-    read, expected = readers[param.name]
     try:
-        return None if value is None else read(value)
+        return None if value is None else readers[param.name](value)
     except ValueError as error:
-        raise click.BadParameter(f'expected {expected}, got "{value}"') from error
+        raise click.BadParameter(f'expected {error}, got "{value}"') from error
 
 
 YES = click.option("--yes", is_flag=True, help="What destroys is meant: do not ask.")

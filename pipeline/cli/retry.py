@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import carried, end, typed
+from pipeline.cli.running import carried, changed, end, typed
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ Opens what a verb is to be given, and shows what it came to; what happens betwee
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline import api
     from pipeline.caution import Question
     from pipeline.cli.options import Way
+    from pipeline.config.job import Job
     from pipeline.config.secrets import Connection
     from pipeline.model import Summary
     from pipeline.run import Run

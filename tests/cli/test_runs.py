@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import run_folder
-from pipeline.cli.options import ALLOWED
-from pipeline.cli.runs import _changed, _listed
+from pipeline.cli.options import ALLOWED, CHANGES
+from pipeline.cli.running import changed
+from pipeline.cli.runs import _listed
 from pipeline.cli.runs import resume as command
 from pipeline.config.toml import Overrides, job_from
 from tests.cli.shell import ROOT, Shell

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import speed
 from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import JobError
 
@@ -99,8 +100,8 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
         'argument name: expected a name for a folder: letters, digits, . _ -, got "a b"',
         'argument csv.delimiter: expected one ASCII character, got ""',
         f"argument concurrency: expected {CONCURRENCY}, got 0",
-        "argument rate: expected a number of requests per second, above 0, got 0",
-        "argument max_share: expected a share above 0 and up to 1, such as 0.5, got 1.5",
+        f"argument rate: expected {speed.RATE}, got 0",
+        "argument max_share: expected a share above 0 and up to 1, such as 0.5 or 50%, got 1.5",
         'argument tolerate: expected a number of rows, or a share such as "1%", got "x"',
         'argument zone: expected a time zone such as Europe/Berlin, got "Mars"',
         "argument first: expected a number of rows from 1, got 0",
