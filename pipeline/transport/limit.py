@@ -69,6 +69,8 @@ class Tuning:
     pace_growth: float = 1.25
     nearly: float = 0.75
     """A search counts its number as reached with so much of it: it does not wait for the last."""
+    kept: float = 0.9
+    """A pace grows when so much of it gets through."""
     sample: int = 32
     """Answers from which latency is judged, once the search is over."""
 
@@ -274,7 +276,11 @@ def _fallen(limit: Limit, now: float, tuning: Tuning, *, known: bool) -> Limit:
 
 
 def _quickened(pace: Climb, limit: Limit, now: float, tuning: Tuning) -> Climb:
-    if not _is_searching(pace, limit.calm, limit, tuning):
+    """Let the pace grow, if it is kept: a busy machine of ours is not what it is to be judged by."""
+    searching = _is_searching(pace, limit.calm, limit, tuning)
+    if limit.flow.rate(now) < (tuning.nearly if searching else tuning.kept) * pace.value:
+        return pace
+    if not searching:
         return climbs.risen(pace, _horizon(limit, tuning), now)
     if now - pace.grew_at < tuning.round_s:
         return pace
