@@ -116,8 +116,8 @@ class Limit:
     """Requests in flight."""
     pace: Climb | None = None
     """Requests a second; None: no refusal was to blame on it."""
-    held: bool = False
-    """Whether only a share of both is used."""
+    held_since: float | None = None
+    """Since when only a share of both is used; None: all of them."""
     grace: float = 0.0
     """Refusals that may be forgiven; and how many were, since the last fall."""
     forgiven: int = 0
@@ -137,6 +137,11 @@ class Limit:
     flow: Flow = field(default_factory=Flow)
     round: Round = field(default_factory=Round)
     memory: Memory = field(default_factory=dict)
+
+    @property
+    def held(self) -> bool:
+        """Whether only a share is used."""
+        return self.held_since is not None
 
     def used(self, tuning: Tuning) -> float:
         """Return how many of the places we use."""
@@ -169,6 +174,8 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     if heard.trouble:
         return _refused(limit, heard, tuning)
     limit = replace(limit, refused=max(limit.refused - 1, 0), flow=_flown(limit.flow, heard.at))
+    if limit.held_since is not None and heard.at - limit.held_since > tuning.hold_s:
+        limit = replace(limit, held_since=None)
     if heard.sent_at < limit.fell_at:
         return limit
     limit = replace(
@@ -251,21 +258,22 @@ def _after_round(limit: Limit, now: float, tuning: Tuning) -> Limit:
     grown = limit.places
     if _is_searching(grown, grown.quiet, limit, tuning):
         grown = _capped(climbs.searched(grown, tuning.places_growth, now), tuning)
-    is_over = limit.held and now - limit.fell_at > tuning.hold_s
-    found = grown.value >= tuning.ceiling
-    return replace(
-        limit,
-        places=grown,
-        held=tuning.share < 1.0 and (found or (limit.held and not is_over)),
-        round=Round(since=now),
-    )
+    limit = replace(limit, places=grown, round=Round(since=now))
+    return _held(limit, now, tuning) if grown.value >= tuning.ceiling else limit
+
+
+def _held(limit: Limit, now: float, tuning: Tuning) -> Limit:
+    """Return the limit, found: from now on a share of it is used, for a while."""
+    if tuning.share >= 1.0 or limit.held:
+        return limit
+    return replace(limit, held_since=now)
 
 
 def _fallen(limit: Limit, now: float, tuning: Tuning, *, known: bool) -> Limit:
     """Begin anew to count. A number that was *known* has been found again: it can be held."""
+    limit = _held(limit, now, tuning) if known else limit
     return replace(
         limit,
-        held=tuning.share < 1.0 and (known or limit.held),
         fell_at=now,
         bill=limit.forgiven + 1,
         forgiven=0,
@@ -276,7 +284,7 @@ def _fallen(limit: Limit, now: float, tuning: Tuning, *, known: bool) -> Limit:
 
 
 def _quickened(pace: Climb, limit: Limit, now: float, tuning: Tuning) -> Climb:
-    """Let the pace grow, if it is kept: a busy machine of ours is not what it is to be judged by."""
+    """Let the pace grow, if it is kept: a machine of ours that is too busy is no evidence."""
     searching = _is_searching(pace, limit.calm, limit, tuning)
     if limit.flow.rate(now) < (tuning.nearly if searching else tuning.kept) * pace.value:
         return pace

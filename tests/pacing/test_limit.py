@@ -60,10 +60,19 @@ def test_a_rate_of_ours_is_no_evidence_either() -> None:
 def test_a_pace_that_was_not_what_held_it_back_does_not_grow() -> None:
     limit = settled_at(8.0, pace=300.0)
     for n in range(1000):
-        limit = heard(limit, n / 100, 4, paced=False)
+        limit = heard(limit, n / 300, 4, paced=False)
     assert limit.pace is not None
     assert limit.pace.value == 300.0
-    assert heard(limit, 11.0, 4, paced=True).pace != limit.pace
+    assert heard(limit, 1000 / 300, 4, paced=True).pace != limit.pace
+
+
+def test_a_pace_that_is_not_kept_does_not_grow() -> None:
+    """A busy machine of ours sends a third of it: no evidence that all of it would be taken."""
+    limit = settled_at(8.0, pace=300.0)
+    for n in range(1000):
+        limit = heard(limit, n / 100, 4, paced=True)
+    assert limit.pace is not None
+    assert limit.pace.value < 301.0
 
 
 def test_more_than_were_ever_taken_are_too_many() -> None:
@@ -169,6 +178,14 @@ def test_of_what_was_found_half_is_used() -> None:
     used = [limit for at, limit in done.limits if at > 20.0]
     assert sum(used) / len(used) == pytest.approx(20.0, rel=0.15)
     assert done.taken_between(20, 120) / 100 == pytest.approx(200.0, rel=0.15)
+
+
+def test_of_a_rate_half_is_used_and_it_is_found_anew() -> None:
+    phases = {0.0: Physics(latency_s=0.02, rate=300.0), 30.0: Physics(latency_s=0.02, rate=600.0)}
+    client = Adaptive(Tuning(share=0.5))
+    done = run(Server(phases, random.Random(3)), client, 180.0, seed=3)
+    assert done.taken_between(15, 30) / 15 == pytest.approx(150.0, rel=0.15)
+    assert done.taken_between(140, 180) / 40 == pytest.approx(300.0, rel=0.3)
 
 
 def test_where_nothing_refuses_half_of_our_own_ceiling_is_used() -> None:
