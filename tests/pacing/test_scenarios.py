@@ -121,9 +121,9 @@ def never_grows(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     return replace(after, places=replace(after.places, value=min(after.places.value, tuning.start)))
 
 
-def blames_the_places(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
-    """As if every refusal were one of how many, as with one limit of requests in flight."""
-    return limits.learn(replace(limit, taken_max=0 if heard.trouble else 999), heard, tuning)
+def knows_no_pace(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
+    """As policies of one number, of requests in flight, have it."""
+    return replace(limits.learn(limit, heard, tuning), pace=None)
 
 
 def blames_the_pace(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
@@ -146,7 +146,7 @@ def learns_from_an_outage(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
 BROKEN: dict[str, tuple[Learn, Tuning, tuple[str, ...]]] = {
     "no decrease": (never_falls, Tuning(), ("hard_rate", "hard_concurrency", "brown_out")),
     "no growth": (never_grows, Tuning(), ("constant_link", "queue", "recovery")),
-    "places to blame for all": (blames_the_places, Tuning(), ("hard_rate",)),
+    "no pace": (knows_no_pace, Tuning(), ("hard_rate", "hard_rate_nearby")),
     "pace to blame for all": (blames_the_pace, Tuning(), ("hard_concurrency_tails",)),
     "growth whatever the latency": (
         takes_latency_for_granted,
