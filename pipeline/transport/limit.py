@@ -50,7 +50,9 @@ class Tuning:
     bill: float = 200.0
     """So many answers are waited for each refusal that a fall has cost, …"""
     bill_s: float = 5.0
-    """… but no longer than this: a fall that costs more tells of another world."""
+    """… but no longer than this, …"""
+    bill_max: int = 8
+    """… and for no more than so many: a fall that costs more tells of another world."""
     rounds: float = 10.0
     """The horizon in round trips, where 200 answers are but a few."""
     beyond: float = 2.0
@@ -308,7 +310,7 @@ def _horizon(limit: Limit, tuning: Tuning) -> float:
     """Return how many answers a number takes to come back to where it fell."""
     a_second = limit.pace.value if limit.pace else limit.places.value / limit.latency_s
     base = min(tuning.horizon, tuning.horizon_s * a_second)
-    billed = min(tuning.bill * limit.bill, tuning.bill_s * a_second)
+    billed = min(tuning.bill * min(limit.bill, tuning.bill_max), tuning.bill_s * a_second)
     paused = tuning.pauses * limit.pause_s * a_second
     return max(base, billed, tuning.rounds * limit.places.value, paused)
 

