@@ -74,8 +74,8 @@ def load(
     or of a job file. columns: field of the API = column of the source, or a table as `[columns]`
     of a job file has it. sandbox: into an imitation of the API of its own. base_url: else
     TALON_ONE_BASE_URL; the key comes from TALON_ONE_API_KEY. more: options, name, runs_dir,
-    concurrency, csv, zone, max_rejected, max_refused, tolerate, first, progress (a bar; True),
-    confirm (True where an operation that destroys, such as erasures, is meant).
+    concurrency, rate, max_share, csv, zone, max_rejected, max_refused, tolerate, first, progress (a
+    bar; True), confirm (True where an operation that destroys, such as erasures, is meant).
 
     Works inside a running event loop too, which it blocks: `await pipeline.aload(…)` does not.
     Raises JobError and InputError before anything is done; what ends a run early is told in the

@@ -47,6 +47,16 @@ class RequestSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChanged:
+    """How many requests the API takes was found to be another number: at a time, and a second."""
+
+    limit: int
+    rate: float | None
+    """None: it has not refused any for coming too fast."""
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptFailed:
     """An attempt did not settle its request; `wait_s` until the next."""
 
@@ -94,6 +104,7 @@ Event = (
     | RowsStaged
     | StagingFinished
     | RequestSent
+    | LimitChanged
     | AttemptFailed
     | RequestsSettled
     | ResultsWritten

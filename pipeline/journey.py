@@ -35,7 +35,7 @@ from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
-from pipeline.stages.delivery import Delivery, Ports, Proof, deliver
+from pipeline.stages.delivery import Delivery, Noting, Ports, Proof, deliver
 from pipeline.stages.staging import Before, Folders, Stager
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
@@ -168,12 +168,19 @@ async def push(
     rules = {expected: rule_of(operation, needs_answer=expected) for expected in (False, True)}
 
     async def exchange(
-        request: Request, key_for: Callable[[int], str], sent_before: float | None
+        request: Request,
+        key_for: Callable[[int], str],
+        sent_before: float | None,
+        note: Noting | None,
     ) -> Exchange:
         rule = rules[expects_answer(operation, request.target)]
-        return await exchanger.exchange(request, rule, key_for=key_for, sent_before=sent_before)
+        done = await exchanger.exchange(
+            request, rule, key_for=key_for, sent_before=sent_before, note=note
+        )
+        delivery.concurrency = exchanger.at_once()
+        return done
 
-    journey.delivery = Delivery(
+    journey.delivery = delivery = Delivery(
         operation=operation,
         run=journey.folder.id,
         ports=Ports(
@@ -183,7 +190,7 @@ async def push(
             clock=journey.clock,
             stored=inquiry.stored,
         ),
-        concurrency=job.delivery.concurrency,
+        concurrency=exchanger.at_once(),
         proof=Proof(proven=totals.of(Status.DELIVERED) > 0),
         stopped=journey.stopped,
     )

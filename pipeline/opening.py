@@ -20,6 +20,7 @@ from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import STANDARD_INPUT, Job
 from pipeline.config.secrets import Connection
+from pipeline.config.speed import ADAPTIVE
 from pipeline.ending import summarise
 from pipeline.errors import (
     InvariantBroken,
@@ -41,9 +42,12 @@ from pipeline.stages.source import spool_frame, spool_stream
 from pipeline.transport.client import Client
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.retry import Policy
+from pipeline.transport.throttle import Speed, Throttle
 
 CONFIRMED = "confirmed"
 """Whether somebody has said that a run which destroys is meant: kept with the run."""
+Change = Callable[[Job], Job]
+"""Make of the job that is kept with a run the one by which it goes on."""
 NOT_BEGUN = "free space or mend the permissions, then begin again: nothing was sent"
 
 
@@ -74,6 +78,11 @@ class Terms:
         return self.connection.base_url if self.connection else ""
 
 
+def unchanged(job: Job) -> Job:
+    """Return *job* as it is."""
+    return job
+
+
 @contextmanager
 def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
     """Make the folder of a new run: lock, spool, manifest, ledger. Bad jobs leave no folder."""
@@ -92,7 +101,7 @@ def new(job: Job, terms: Terms) -> Iterator[tuple[Journey, Preparation]]:
 
 @contextmanager
 def again(
-    parent: RunFolder, choice: retry.Choice, mended: Job | None, terms: Terms
+    parent: RunFolder, choice: retry.Choice, mended: Job | None, change: Change, terms: Terms
 ) -> Iterator[tuple[Journey, Preparation]]:
     """Make the folder of a run that sends rows of *parent* again; a bad choice leaves none."""
     with _made(parent.path.parent.name, terms) as folder:
@@ -100,7 +109,7 @@ def again(
         path = folder.spooled / retry.CHOSEN
         selection = retry.select(parent, choice, mended, folder.spooled)
         selection.spool(path)
-        job = replace(selection.job, sources=(str(path),))
+        job = change(replace(selection.job, sources=(str(path),)))
         preparation = Preparation(job)
         with closing(Ledger.create(folder.ledger)) as ledger:
             ledger.set_fact(journeys.ASIDE, str(selection.set_aside(folder, ledger)))
@@ -181,9 +190,7 @@ def _manifest(
 
 
 @contextmanager
-def known(
-    folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
-) -> Iterator[Journey]:
+def known(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Iterator[Journey]:
     """Open a run that exists, held by this process alone. What *change* makes of its job stays."""
     before = replace(Job.from_json(folder.read_manifest()["job"]), first=None)
     job = change(before)
@@ -283,15 +290,24 @@ async def exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
     for text in caution.notices(journey.job.operation):
         journey.tell(Noticed(text=text))
     delivery = journey.job.delivery
+    speed = Speed(
+        fixed=None if delivery.concurrency == ADAPTIVE else delivery.concurrency,
+        rate=delivery.rate,
+        share=delivery.max_share,
+    )
     client = Client(
         terms.connection.base_url,
         terms.connection.api_key,
-        connections_max=delivery.concurrency,
+        connections_max=speed.ceiling,
         timeout_s=delivery.timeout_s,
     )
     async with client:
+        throttle = Throttle(inner=client.send, clock=terms.clock, tell=journey.tell, speed=speed)
         yield Exchanger(
-            send=client.send,
+            send=throttle.send,
+            slot=throttle.slot,
+            moment=throttle.moment,
+            at_once=throttle.at_once,
             clock=terms.clock,
             random=random.Random(),
             tell=journey.tell,

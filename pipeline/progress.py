@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from pipeline.events import (
     Event,
+    LimitChanged,
     RequestSent,
     RequestsSettled,
     RowsStaged,
@@ -46,6 +47,8 @@ class Bar:
         self._rows: int | None = None
         """How many rows there are to settle; None: not known, not even by guess."""
         self._settled = self._bad = self._in_flight = 0
+        self._found = ""
+        """How much the API takes, where that is found out."""
         self._gone = False
 
     def __enter__(self) -> Self:
@@ -87,6 +90,9 @@ class Bar:
             case StagingFinished():
                 self._read(event.rows, event.rejected, 1.0)
                 self._reading.close()
+            case LimitChanged():
+                rate = "" if event.rate is None else f", {event.rate:,.0f}/s"
+                self._found = f" of {event.limit}{rate}"
             case RequestSent():
                 self._in_flight = event.in_flight
                 self._deliver()
@@ -108,7 +114,7 @@ class Bar:
     def _deliver(self) -> None:
         if self._delivery is None:
             self._delivery = self._bar("delivery", position=1 if self._reading else 0)
-        said = f"not delivered {self._bad:,}, in flight {self._in_flight}"
+        said = f"not delivered {self._bad:,}, in flight {self._in_flight}{self._found}"
         _advance(self._delivery, self._settled, self._rows, said)
 
     def _bar(self, what: str, *, position: int) -> Any:  # noqa: ANN401 - whichever tqdm it is

@@ -4,7 +4,6 @@ Each says what is done and in which order; `opening` opens and closes what it ne
 never print; the notebook's door and the command line both come in here.
 """
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from pipeline.errors import JobError, LimitError
 from pipeline.journey import Journey
 from pipeline.ledger import ROWS, Ledger
 from pipeline.model import Status
-from pipeline.opening import CONFIRMED, Terms
+from pipeline.opening import CONFIRMED, Change, Terms, unchanged
 from pipeline.preparation import Preparation
 from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
@@ -65,9 +64,12 @@ async def run(job: Job, terms: Terms) -> Run:
     return run
 
 
-async def push(folder: RunFolder, terms: Terms) -> Run:
-    """Deliver what is staged. Raises JobError when the staging of *folder* is not finished."""
-    with opening.known(folder, terms) as journey:
+async def push(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Run:
+    """Deliver what is staged. *change*: what is to be different from now on.
+
+    Raises JobError when the staging of *folder* is not finished.
+    """
+    with opening.known(folder, terms, change) as journey:
         if journey.rows is None:
             raise JobError(
                 f"{folder.path} is not staged to its end",
@@ -76,9 +78,7 @@ async def push(folder: RunFolder, terms: Terms) -> Run:
         return await _go_on(journey, terms, None)
 
 
-async def resume(
-    folder: RunFolder, terms: Terms, change: Callable[[Job], Job] = lambda job: job
-) -> Run:
+async def resume(folder: RunFolder, terms: Terms, change: Change = unchanged) -> Run:
     """Go on with a run wherever it stopped. *change*: what is to be different from now on.
 
     Raises LimitError when the source is needed (staging was interrupted) and is not the same.
@@ -93,13 +93,19 @@ async def resume(
 
 
 async def retry(
-    folder: RunFolder, terms: Terms, choice: Choice = EVERYTHING, job: Job | None = None
+    folder: RunFolder,
+    terms: Terms,
+    choice: Choice = EVERYTHING,
+    job: Job | None = None,
+    *,
+    change: Change = unchanged,
 ) -> Run:
     """Send rows that did not arrive again, in a new run that knows the one in *folder*.
 
-    job: a mended one for the same operation; then rows that were never sent are sent too, unless
-    *choice* names others. Rows in whose place later ones stand are `superseded`. Raises JobError
-    when nothing is left to be chosen, RunError while another retry of them is not finished.
+    change: what is to be different. job: a mended one for the same operation; then rows that were
+    never sent are sent too, unless *choice* names others. Rows in whose place later ones stand are
+    `superseded`. Raises JobError when nothing is left to be chosen, RunError while another retry
+    of them is not finished.
     """
     if job is not None:
         choice = await _with_rest(folder, terms, choice)
@@ -108,7 +114,7 @@ async def retry(
         asked = caution.Question(operation=operation, rows=None, address=terms.address)
         caution.insist(asked, confirmed=terms.confirmed)
     with (
-        opening.again(folder, choice, job, terms) as (journey, preparation),
+        opening.again(folder, choice, job, change, terms) as (journey, preparation),
         opening.ending(journey, terms) as run,
     ):
         async with opening.exchanger(journey, terms) as exchanger:

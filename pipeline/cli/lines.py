@@ -13,6 +13,7 @@ from pipeline.clock import Clock, stamp
 from pipeline.events import (
     AttemptFailed,
     Event,
+    LimitChanged,
     Noticed,
     RequestSent,
     RequestsSettled,
@@ -100,7 +101,7 @@ class Lines:
             self._tell(text, "Progress", values)
 
 
-def _words(event: Event) -> str:  # noqa: PLR0911 - a table, written as a match
+def _words(event: Event) -> str:  # noqa: C901, PLR0911 - a table, written as a match
     """Return what *event* says to a person; "" where it says nothing by itself."""
     match event:
         case RunStarted(rows_settled=0):
@@ -110,6 +111,9 @@ def _words(event: Event) -> str:  # noqa: PLR0911 - a table, written as a match
             return f"{event.operation}: run {event.run} goes on, {done}; in {event.folder}"
         case StagingFinished():
             return f"{_rows(event.rows)} read, {event.rejected:,} rejected"
+        case LimitChanged():
+            rate = "" if event.rate is None else f", {event.rate:,.1f} a second"
+            return f"sending up to {event.limit} request(s) at a time{rate}: {event.why}"
         case AttemptFailed():
             wait = f"; again in {event.wait_s:.1f} s" if event.wait_s else ""
             return f"attempt {event.attempt} failed: {event.what}{wait}"

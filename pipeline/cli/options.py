@@ -97,6 +97,22 @@ def _allowance(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.BadParameter(f'"{value}" is {error}') from error
 
 
+def _speed(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
+    """Read a number of requests, a rate, or a share, in the words of the job file."""
+    del ctx
+    from pipeline.config import speed
+
+    readers: dict[str | None, Callable[[object], object]] = {
+        "concurrency": speed.concurrency,
+        "rate": speed.rate,
+        "max_share": speed.share,
+    }
+    try:
+        return None if value is None else readers[param.name](value)
+    except ValueError as error:
+        raise click.BadParameter(f'expected {error}, got "{value}"') from error
+
+
 YES = click.option("--yes", is_flag=True, help="What destroys is meant: do not ask.")
 STOP_AFTER = click.option(
     "--stop-after",
@@ -111,9 +127,26 @@ ALLOWED = {
     "tolerate": "So many bad rows still are a success.",
 }
 """How much may go wrong: a number of rows, or a share of them."""
-CONCURRENCY = click.option(
-    "--concurrency", type=click.IntRange(min=1), metavar="N", help="Requests in flight at most."
+SPEED = (
+    click.option(
+        "--concurrency",
+        metavar="N|adaptive",
+        callback=_speed,
+        help="Requests in flight. [default: as many as the API takes]",
+    ),
+    click.option(
+        "--rate", metavar="N/s", callback=_speed, help="Requests per second at most, evenly."
+    ),
+    click.option(
+        "--max-share",
+        metavar="N%",
+        callback=_speed,
+        help="Of what the API takes; the rest is left to others. [default: 100%]",
+    ),
 )
+"""How fast requests go out."""
+CHANGES = ("concurrency", "rate", "max_share")
+"""What may be different when a run goes on."""
 RUNS_DIR = click.option(
     "--runs-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -159,7 +192,7 @@ JOB = (
     ),
 )
 SENDING = (
-    CONCURRENCY,
+    *SPEED,
     click.option(
         "--first", type=click.IntRange(min=1), metavar="N", help="Send N rows, then stop (exit 3)."
     ),
@@ -271,17 +304,24 @@ def folder(command: Command) -> Command:
 
 def changes(command: Command) -> Command:
     """Give *command* what may be different when a run goes on, as `changes`; None: as it was."""
-
-    @wraps(command)
-    def with_changes(**given: object) -> object:
-        said = {name: given.pop(name) for name in (*ALLOWED, "concurrency")}
-        return command(changes=said, **given)
-
     limits = (
         click.option(f"--{name.replace('_', '-')}", metavar=AMOUNT, callback=_allowance, help=text)
         for name, text in ALLOWED.items()
     )
-    return _with(with_changes, *limits, CONCURRENCY)
+    return _with(_gathered(command, (*ALLOWED, *CHANGES)), *limits, *SPEED)
+
+
+def speed(command: Command) -> Command:
+    """Give *command* how fast it is to send, as `changes`; None: as it was."""
+    return _with(_gathered(command, CHANGES), *SPEED)
+
+
+def _gathered(command: Command, names: Sequence[str]) -> Command:
+    @wraps(command)
+    def with_changes(**given: object) -> object:
+        return command(changes={name: given.pop(name) for name in names}, **given)
+
+    return with_changes
 
 
 def way(command: Command) -> Command:

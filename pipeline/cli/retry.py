@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import carried, end, typed
+from pipeline.cli.running import carried, changed, end, typed
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ IN_DOUBT = "in_doubt"
     "--in-doubt", is_flag=True, help="Rows in doubt are meant, though they may arrive twice."
 )
 @click.option("--dry-run", is_flag=True, help="Show which rows it would send; send none.")
+@options.speed
 @options.way
 @options.output
 @click.pass_context
@@ -66,6 +67,7 @@ def retry(  # noqa: PLR0913 - its options, each by its name
     mended: Path | None,
     in_doubt: bool,
     dry_run: bool,
+    changes: dict[str, Any],
     way: Way,
     console: Console,
 ) -> None:
@@ -90,7 +92,8 @@ def retry(  # noqa: PLR0913 - its options, each by its name
         _check_meant(verbs.choose(folder, choice, job), yes=way.yes)
     terms = verbs.Terms(runs_dir=folder.path.parents[1])
     question = partial(_question, folder, choice, job)
-    verb = partial(verbs.retry, folder, choice=choice, job=job)
+    change = partial(changed, changes=changes)
+    verb = partial(verbs.retry, folder, choice=choice, job=job, change=change)
     end(ctx, carried(way, console, terms, question, verb), console, way)
 
 

@@ -6,7 +6,7 @@ Opens what a verb is to be given, and shows what it came to; what happens betwee
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline import api
     from pipeline.caution import Question
     from pipeline.cli.options import Way
+    from pipeline.config.job import Job
     from pipeline.config.secrets import Connection
     from pipeline.model import Summary
     from pipeline.run import Run
@@ -83,6 +84,17 @@ def carried(
         terms = replace(terms, confirmed=meant(question(terms), yes=way.yes))
         with watched(console) as given:
             return api.blocking(partial(verb, replace(terms, **given)))
+
+
+def changed(job: Job, changes: Mapping[str, Any]) -> Job:
+    """Return *job* with what the command line says anew; None says nothing."""
+    from pipeline.cli.options import ALLOWED
+
+    said = {name: value for name, value in changes.items() if value is not None}
+    limits = {name: said.pop(name) for name in ALLOWED if name in said}
+    return replace(
+        job, limits=replace(job.limits, **limits), delivery=replace(job.delivery, **said)
+    )
 
 
 def gone_on(

@@ -6,7 +6,7 @@ Reads run folders, also while another process writes them; changes nothing but b
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,13 +15,12 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import end, gone_on, typed
+from pipeline.cli.running import changed, end, gone_on, typed
 from pipeline.errors import JobError, PipelineError
 from pipeline.model import Status
 
 if TYPE_CHECKING:
     from pipeline.cli.options import Way
-    from pipeline.config.job import Job
     from pipeline.model import Summary
     from pipeline.run import Run
     from pipeline.run_folder import RunFolder
@@ -40,7 +39,7 @@ Examples:
 RESUME = """\b
 Examples:
   pipeline resume last
-  pipeline resume last --max-refused 5%
+  pipeline resume last --max-refused 5% --rate 100/s
 """
 EXPLAIN = """\b
 Examples:
@@ -172,11 +171,11 @@ def resume(
     """Go on with an interrupted run, wherever it stopped.
 
     What is delivered is not sent again. RUN is a run folder, the id of a run or its beginning, or
-    `last`. The options that say how much may go wrong hold from now on.
+    `last`. The options that say how fast it sends and how much may go wrong hold from now on.
     """
     from pipeline import verbs
 
-    verb = partial(verbs.resume, change=partial(_changed, changes=changes))
+    verb = partial(verbs.resume, change=partial(changed, changes=changes))
     end(ctx, gone_on(folder, way, console, verb), console, way)
 
 
@@ -205,17 +204,6 @@ def explain(*, folder: RunFolder, row: int, source: str | None, console: Console
     console.give(asdict(story))
     for line in story.lines():
         console.say(line)
-
-
-def _changed(job: Job, changes: dict[str, Any]) -> Job:
-    """Return *job* with what the command line says anew; None says nothing."""
-    said = {name: value for name, value in changes.items() if value is not None}
-    concurrency = said.pop("concurrency", job.delivery.concurrency)
-    return replace(
-        job,
-        limits=replace(job.limits, **said),
-        delivery=replace(job.delivery, concurrency=concurrency),
-    )
 
 
 def _facts(folder: RunFolder) -> dict[str, Any]:

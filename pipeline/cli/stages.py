@@ -13,7 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
-from pipeline.cli.running import carried, end, gone_on, watched
+from pipeline.cli.running import carried, changed, end, gone_on, watched
 from pipeline.errors import JobError
 
 if TYPE_CHECKING:
@@ -166,17 +166,22 @@ def run(ctx: click.Context, *, job: Job, way: Way, console: Console) -> None:
 
 @click.command(epilog=PUSH)
 @options.folder
+@options.speed
 @options.way
 @options.output
 @click.pass_context
-def push(ctx: click.Context, *, folder: RunFolder, way: Way, console: Console) -> None:
+def push(
+    ctx: click.Context, *, folder: RunFolder, changes: dict[str, Any], way: Way, console: Console
+) -> None:
     """Deliver what is staged in RUN.
 
-    RUN is a run folder, the id of a run or its beginning, or `last`.
+    RUN is a run folder, the id of a run or its beginning, or `last`. The options that say how fast
+    it sends hold from now on.
     """
     from pipeline import verbs
 
-    end(ctx, gone_on(folder, way, console, verbs.push), console, way)
+    verb = partial(verbs.push, change=partial(changed, changes=changes))
+    end(ctx, gone_on(folder, way, console, verb), console, way)
 
 
 def _check_rereadable(job: Job) -> None:

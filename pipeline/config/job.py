@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.csv import CsvOptions
+from pipeline.config.speed import ADAPTIVE
 from pipeline.errors import RunError
 from pipeline.operations import Kind, Operation, find
 
@@ -69,10 +70,12 @@ class Allowance:
 class Delivery:
     """How requests are sent."""
 
-    concurrency: int = 16
-    """Requests in flight at most."""
+    concurrency: int | Literal["adaptive"] = ADAPTIVE
+    """Requests in flight at most; "adaptive": as many as the API takes."""
     rate: float | None = None
-    """Requests per second at most; None: no such limit."""
+    """Requests per second at most, evenly; None: no such limit."""
+    max_share: float = 1.0
+    """How much is used of what is found; a number in `concurrency` is used as it stands."""
     attempts_max: int = 10
     timeout_s: float = 60.0
 

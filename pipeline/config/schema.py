@@ -18,13 +18,12 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config import speed
 from pipeline.config.hints import closest
 from pipeline.config.job import Allowance
 from pipeline.config.problems import Keys, Problems
 from pipeline.operations import Kind
 
-CONCURRENCY_MAX = 256
-"""Connections that one host will take from one client, with room to spare."""
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
 EMPTY = ("ok", "error")
 
@@ -149,11 +148,9 @@ def _outcome(said: str) -> str:
 class DeliveryTable(Table):
     """`[delivery]`: how requests are sent."""
 
-    concurrency: int = _said(
-        f"a number of requests from 1 to {CONCURRENCY_MAX} (it does not adapt by itself yet)",
-        ge=1,
-        le=CONCURRENCY_MAX,
-    )
+    concurrency: Annotated[Any, AfterValidator(speed.concurrency)] = _said(speed.CONCURRENCY)
+    rate: Annotated[Any, AfterValidator(speed.rate)] = _said(speed.RATE)
+    max_share: Annotated[Any, AfterValidator(speed.share)] = _said(speed.SHARE)
 
 
 class LimitsTable(Table):

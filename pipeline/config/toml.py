@@ -44,7 +44,12 @@ class Overrides:
     csv: Mapping[str, object] = field(default_factory=dict)
     """As `[csv]`: delimiter, encoding, …"""
     zone: str | None = None
-    concurrency: int | None = None
+    concurrency: int | str | None = None
+    """A number of requests, or "adaptive"."""
+    rate: float | str | None = None
+    """Requests per second at most: 200, "200/s"."""
+    max_share: float | str | None = None
+    """Of what the API takes: 0.5, "50%"."""
     max_rejected: int | str | None = None
     max_refused: int | str | None = None
     tolerate: int | str | None = None
@@ -151,7 +156,9 @@ def _laid_over(overrides: Overrides, operation: Operation | None) -> dict[str, A
         "columns": dict(overrides.columns),
         "options": {name: _typed(name, v, operation) for name, v in overrides.options.items()},
         "csv": dict(overrides.csv),
-        "delivery": {"concurrency": overrides.concurrency},
+        "delivery": {
+            name: getattr(overrides, name) for name in ("concurrency", "rate", "max_share")
+        },
         "limits": limits,
     }
     return {name: kept for name, value in said.items() if (kept := _without_none(value))}

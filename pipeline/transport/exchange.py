@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import anyio
+import anyio.lowlevel
 
 from pipeline.clock import Clock
 from pipeline.events import AttemptFailed, Listener, Noticed, RequestSent
@@ -23,8 +24,16 @@ Send = Callable[[Request], Awaitable[Answer | Fault]]
 KeyFor = Callable[[int], str]
 """The idempotency key of a request's n-th generation, from 0: the same number, the same key."""
 Slot = Callable[[], AbstractAsyncContextManager[object]]
-"""What is held around each single attempt: where a limiter or a pacer comes in."""
+"""What is held around each single attempt: where a limiter comes in."""
+Moment = Callable[[], Awaitable[object]]
+"""What is waited for right before an attempt leaves: where a pacer comes in."""
+Noting = Callable[[], Awaitable[None]]
+"""Write down, durably, that a request is being sent."""
 
+AT_ONCE = 16
+"""Exchanges begun, where nothing says how many."""
+TOO_FAST = 429
+"""Of many at a time the breaker counts one: the API works, and the throttle slows down."""
 STOPPED = "stopped"
 """The reason of an exchange that `stop` has ended."""
 RESUMED = Judged(
@@ -38,6 +47,8 @@ class _Course:
 
     rule: Rule
     began: float
+    note: Noting | None = None
+    """Due before the first attempt."""
     perhaps: bool = False
     keyed_since: float | None = None
     """When its key was first sent: before `began` where an earlier process has sent it."""
@@ -90,10 +101,14 @@ class Exchanger:
     policy: Policy = field(default_factory=Policy)
     patience: breaker.Patience = field(default_factory=breaker.Patience)
     slot: Slot = nullcontext
+    moment: Moment = anyio.lowlevel.checkpoint
+    at_once: Callable[[], int] = lambda: AT_ONCE
+    """How many exchanges are worth having begun, as things stand."""
     in_flight: int = field(default=0, init=False)
     halted: str = field(default="", init=False)
     """Why no attempt is made any more; "" while the run goes on."""
     _breaker: breaker.Breaker = field(default_factory=breaker.Breaker, init=False)
+    _too_fast_at: float = field(default=float("-inf"), init=False)
     _probing: anyio.Lock = field(default_factory=anyio.Lock, init=False)
     _waits: set[anyio.CancelScope] = field(default_factory=set, init=False)
 
@@ -104,16 +119,19 @@ class Exchanger:
         *,
         key_for: KeyFor | None = None,
         sent_before: float | None = None,
+        note: Noting | None = None,
     ) -> Exchange:
         """Carry *request* to its verdict. Never raises for what the network does.
 
         *key_for* gives its idempotency keys; without it the request goes as it is. *sent_before*
         (seconds since the epoch) where an earlier process has sent it and the answer is not known:
-        it is then taken up as after a lost answer. A verdict of STOP leaves it to be sent another
-        time: never applied, or harmless to repeat. Cancelled in an attempt, it may have been
-        applied: that is for the caller to know, who has noted beforehand that it is being sent.
+        it is then taken up as after a lost answer. *note* is awaited once, when the first attempt
+        is about to leave: what waits for its turn has not been noted yet. A verdict of STOP leaves
+        the request to be sent another time: never applied, or harmless to repeat. Cancelled in an
+        attempt, it may have been applied: that is for the caller to know, who has noted it.
         """
         course = self._begin(rule, sent_before)
+        course.note = note
         step: Step = Wait(seconds=0.0)
         if sent_before is not None:
             step = next_step(course.tries(self.clock), RESUMED, rule, self.policy, self._jitter())
@@ -153,14 +171,19 @@ class Exchanger:
                     paused_since = self.clock.monotonic()
                 is_probe = await self._pass(held)
                 await held.enter_async_context(self.slot())
+                if course.note is not None:
+                    note, course.note = course.note, None
+                    await note()
+                await self.moment()
                 course.paused_s += self.clock.monotonic() - paused_since
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
+            sent_mono = self.clock.monotonic()
             result = await self._attempt(request, course)
             course.charged += not (is_probe and isinstance(result, Fault) and not result.sent)
             judged = judge(result, course.rule)
             course.perhaps |= judged.judgement is Judgement.PERHAPS
-            self._learn(judged, result)
+            self._learn(judged, result, sent_mono)
         step = next_step(course.tries(self.clock), judged, course.rule, self.policy, self._jitter())
         self._tell(step, judged, course)
         return step
@@ -220,13 +243,17 @@ class Exchanger:
                 course.keyed_since = sent_mono
         return result
 
-    def _learn(self, judged: Judged, result: Answer | Fault) -> None:
+    def _learn(self, judged: Judged, result: Answer | Fault, sent_mono: float) -> None:
         """Tell the breaker; end everything where nothing of this run can be delivered."""
         if judged.judgement is Judgement.STOP:
             self.stop(judged.reason)
             return
         now = self.clock.monotonic()
         sign = _sign(judged, result)
+        if isinstance(result, Answer) and result.status == TOO_FAST:
+            if sent_mono < self._too_fast_at:
+                return
+            self._too_fast_at = now
         before = self._breaker
         self._breaker = breaker.learn(before, sign, judged.reason, now, self.patience)
         if text := breaker.news(before, self._breaker, now, self.patience):

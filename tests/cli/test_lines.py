@@ -10,6 +10,7 @@ from pipeline.cli.lines import PROGRESS_S, REFUSALS_SHOWN, Lines
 from pipeline.events import (
     AttemptFailed,
     Event,
+    LimitChanged,
     Noticed,
     RequestsSettled,
     RowsRefused,
@@ -60,6 +61,17 @@ def test_how_much_is_told_is_asked_for(console: Console, said: int) -> None:
     lines = told(FAILED, READ, NOTICED, console=console)
     assert len(lines) == said
     assert lines[-1] == "1970-01-01T00:00:00Z two rows did not arrive"
+
+
+def test_what_the_api_was_found_to_take_is_a_detail() -> None:
+    found = LimitChanged(limit=32, rate=285.04, why="status 429")
+    begun = LimitChanged(limit=16, rate=None, why="all that was sent was taken")
+    assert told(found, console=Console()) == []
+    lines = told(found, begun, console=Console(verbose=True))
+    assert [line.partition("Z ")[2] for line in lines] == [
+        "sending up to 32 request(s) at a time, 285.0 a second: status 429",
+        "sending up to 16 request(s) at a time: all that was sent was taken",
+    ]
 
 
 def test_only_the_first_refusals_are_told() -> None:

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from pipeline.events import (
     Event,
+    LimitChanged,
     RequestSent,
     RequestsSettled,
     RowsStaged,
@@ -50,6 +51,12 @@ def test_reading_has_a_bar_and_delivery_another() -> None:
     assert "rejected 8" in reading
     assert "72/72 rows" in delivery
     assert "in flight 1" in delivery
+
+
+def test_the_bar_shows_how_much_the_api_takes() -> None:
+    found = LimitChanged(limit=32, rate=285.04, why="status 429")
+    (delivery,) = shown(BEGUN, found, RequestSent(in_flight=6))
+    assert "in flight 6 of 32, 285/s" in delivery
 
 
 def test_the_end_is_a_guess_until_the_source_is_read() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import run_folder
-from pipeline.cli.options import ALLOWED
-from pipeline.cli.runs import _changed, _listed
+from pipeline.cli.options import ALLOWED, CHANGES
+from pipeline.cli.running import changed
+from pipeline.cli.runs import _listed
 from pipeline.cli.runs import resume as command
 from pipeline.config.toml import Overrides, job_from
 from tests.cli.shell import ROOT, Shell
@@ -106,15 +107,18 @@ def test_no_runs_is_an_answer(shell: Shell, tmp_path: Path) -> None:
         (("--max-rejected", "7"), "limits", "max_rejected", 7),
         (("--tolerate", "1"), "limits", "tolerate", 1),
         (("--concurrency", "3"), "delivery", "concurrency", 3),
+        (("--concurrency", "adaptive"), "delivery", "concurrency", "adaptive"),
+        (("--rate", "200/s"), "delivery", "rate", 200.0),
+        (("--max-share", "50%"), "delivery", "max_share", 0.5),
     ],
 )
 def test_what_resume_says_anew_holds(
     arguments: tuple[str, ...], where: str, name: str, value: object, customers: Path
 ) -> None:
     given = command.make_context("resume", ["last", *arguments]).params
-    changes = {name: given[name] for name in (*ALLOWED, "concurrency")}
+    changes = {name: given[name] for name in (*ALLOWED, *CHANGES)}
     before = job_from([customers], Overrides(to="profiles", max_refused=1, tolerate=9))
-    after = _changed(before, changes).to_json()
+    after = changed(before, changes).to_json()
     assert after[where][name] == value
     assert after | {where: {}} == before.to_json() | {where: {}}
     assert after[where] | {name: 0} == before.to_json()[where] | {name: 0}

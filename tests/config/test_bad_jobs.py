@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import speed
 from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import JobError
 
 NAMES = "profiles, audiences, referrals"
 GOOD = 'operation = "profiles"\nsource = "a.csv"\n'
-CONCURRENCY = "a number of requests from 1 to 256 (it does not adapt by itself yet)"
+CONCURRENCY = '"adaptive", or a number of requests from 1 to 256'
 PROFILE_FIELDS = "integrationId, attributes.<Name>, silent"
 
 TABLE = (Path(__file__).parent / "bad_jobs.txt").read_text().split("\n==== ")[1:]
@@ -85,6 +86,8 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
         name="a b",
         zone="Mars",
         concurrency=0,
+        rate=0,
+        max_share=1.5,
         tolerate="x",
         first=0,
         csv={"delimiter": ""},
@@ -97,6 +100,8 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
         'argument name: expected a name for a folder: letters, digits, . _ -, got "a b"',
         'argument csv.delimiter: expected one ASCII character, got ""',
         f"argument concurrency: expected {CONCURRENCY}, got 0",
+        f"argument rate: expected {speed.RATE}, got 0",
+        "argument max_share: expected a share above 0 and up to 1, such as 0.5 or 50%, got 1.5",
         'argument tolerate: expected a number of rows, or a share such as "1%", got "x"',
         'argument zone: expected a time zone such as Europe/Berlin, got "Mars"',
         "argument first: expected a number of rows from 1, got 0",
@@ -112,7 +117,7 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
 
 def test_a_problem_of_the_file_that_an_argument_replaces_is_none(tmp_path: Path) -> None:
     (tmp_path / "job.toml").write_text(
-        'operation = "profile"\nsource = "a.csv"\n[delivery]\nconcurrency = "adaptive"'
+        'operation = "profile"\nsource = "a.csv"\n[delivery]\nconcurrency = "adapted"'
     )
     job = load_job(tmp_path / "job.toml", Overrides(to="profiles", concurrency=3))
     assert job.delivery.concurrency == 3

@@ -55,7 +55,12 @@ jobs = st.builds(
     ),
     options=st.dictionaries(texts, values, max_size=3),
     zone=texts,
-    delivery=st.builds(Delivery, concurrency=st.integers(1, 99)),
+    delivery=st.builds(
+        Delivery,
+        concurrency=st.just("adaptive") | st.integers(1, 99),
+        rate=st.none() | st.floats(0.1, 1e4),
+        max_share=st.floats(0.1, 1.0),
+    ),
     limits=st.builds(
         Limits,
         max_rejected=st.none() | allowances,

@@ -1,6 +1,7 @@
 """The job files of the repository: right, runnable from anywhere, and teaching the truth."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.csv
@@ -65,6 +66,7 @@ def test_the_defaults_that_profiles_toml_shows_are_the_defaults(tmp_path: Path) 
     silent = load_job(plain, Overrides())
     assert said.limits.tolerate == Allowance.parse(10)
     assert said.runs_dir is not None
-    for key in ("name", "zone", "csv", "delivery", "sources"):
+    assert said.delivery == replace(silent.delivery, rate=200)
+    for key in ("name", "zone", "csv", "sources"):
         default = "profiles" if key == "name" else getattr(silent, key)
         assert getattr(said, key) == default, key

@@ -33,7 +33,9 @@ null_values = ["", "NULL"]
 silent = false
 referralPattern = "A-##"
 [delivery]
-concurrency = 4
+concurrency = "adaptive"
+rate = 200
+max_share = 0.5
 [limits]
 max_rejected = 7
 max_refused = "1%"
@@ -118,7 +120,7 @@ def test_every_key_of_a_job_file_finds_its_place(folder: Path) -> None:
         ),
         options={"silent": "no", "referralPattern": "A-##"},
         zone="Europe/Berlin",
-        delivery=Delivery(concurrency=4),
+        delivery=Delivery(concurrency="adaptive", rate=200, max_share=0.5),
         limits=Limits(
             max_rejected=Allowance.parse(7),
             max_refused=Allowance.parse("1%"),
@@ -166,6 +168,8 @@ def test_the_command_line_wins(folder: Path) -> None:
             zone="UTC",
             runs_dir="mine",
             concurrency=9,
+            max_share=1.0,
+            rate=2.5,
             max_refused="3",
             csv={"encoding": "cp1252"},
             columns={
@@ -178,7 +182,7 @@ def test_the_command_line_wins(folder: Path) -> None:
         ),
     )
     assert (job.name, job.zone, job.runs_dir, job.first) == ("other", "UTC", Path("mine"), 20)
-    assert job.delivery == Delivery(concurrency=9)
+    assert job.delivery == Delivery(concurrency=9, rate=2.5)
     assert job.limits.max_refused == Allowance.parse(3)
     assert job.limits.max_rejected == file.limits.max_rejected
     assert (job.csv.delimiter, job.csv.encoding) == (";", "cp1252")

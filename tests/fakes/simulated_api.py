@@ -26,7 +26,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.operations import Operation
-from pipeline.stages.delivery import Ports
+from pipeline.stages.delivery import Noting, Ports
 from tests.fakes.clock import FixedClock
 
 Naming = Callable[[Sequence[int]], Sequence[int | None]]
@@ -53,9 +53,15 @@ class Api:
     requests: int = 0
 
     async def exchange(
-        self, request: Request, key_for: Callable[[int], str], sent_before: float | None
+        self,
+        request: Request,
+        key_for: Callable[[int], str],
+        sent_before: float | None,
+        note: Noting | None,
     ) -> Exchange:
         self.requests += 1
+        if note is not None:
+            await note()
         return self.judged(json.loads(request.body or b"[]"))
 
     def judged(self, rows: list[dict[str, object]]) -> Exchange:

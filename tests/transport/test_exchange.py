@@ -252,6 +252,23 @@ async def test_a_hiccup_is_not_worth_a_word() -> None:
     assert scene.notices() == []
 
 
+async def test_429s_of_one_round_trip_do_not_pause_the_run() -> None:
+    """Eight failures open the breaker; sixteen at a time that were too fast are one."""
+    scene = Scene("200 " + "429 " * 16 + "200", took_s=0.01)
+    await scene.carry(SAFE)
+    done = await scene.carry_all([SAFE] * 16)
+    assert {e.attempts for e in done} == {2}
+    assert trio.current_time() < 0.01 * 3 + Policy().wait_s
+
+
+async def test_429s_one_after_the_other_do() -> None:
+    scene = Scene("200 " + "429 " * 8 + "200", took_s=0.01)
+    scene.exchanger.policy = Policy(wait_s=0.001, wait_max_s=0.001)
+    await scene.carry(SAFE)
+    await scene.carry(SAFE)
+    assert trio.current_time() > scene.exchanger.patience.pause_s
+
+
 async def test_probes_go_one_at_a_time() -> None:
     scene = Scene("200 " + "refused " * 60, took_s=0.01)
     await scene.carry(SAFE)

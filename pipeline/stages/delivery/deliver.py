@@ -24,16 +24,22 @@ from pipeline.stages.delivery.lanes import Lanes
 from pipeline.stages.delivery.proof import Proof
 from pipeline.stages.delivery.verdicts import change_of, doubted, given_up, in_doubt
 
-WINDOW = 2
-"""Drafts in memory for each request in flight: what waits for a lane is overtaken."""
+WAITING_MAX, BATCHES_WAITING_MAX = 64, 16
+"""Drafts in memory beyond the requests begun, at most: what waits for a lane is overtaken. A batch
+is encoded already, and may have 250 KB."""
 GO_ON = (
     "mend the job and `pipeline retry RUN --job MENDED`; `pipeline resume RUN` goes on with the "
     "rows that were not sent"
 )
 
-Exchanging = Callable[[Request, Callable[[int], str], float | None], Awaitable[Exchange]]
-"""Carry a request to its verdict: the request, its idempotency keys by generation, and when an
-earlier process sent it without learning the answer (seconds since the epoch), or None."""
+Noting = Callable[[], Awaitable[None]]
+"""Write down, durably, that a request is being sent."""
+Exchanging = Callable[
+    [Request, Callable[[int], str], float | None, Noting | None], Awaitable[Exchange]
+]
+"""Carry a request to its verdict: the request, its idempotency keys by generation, when an earlier
+process sent it without learning the answer (seconds since the epoch) or None, and what is to be
+awaited when it is about to leave: what waits for its turn has not been sent."""
 Storing = Callable[[RequestLine, pl.DataFrame], Awaitable[str]]
 """Ask whether rows of a refused request were stored all the same: why that may be, or ""."""
 SAMPLE = 3
@@ -59,6 +65,7 @@ class Delivery:
     run: str
     ports: Ports
     concurrency: int
+    """Requests begun at most; it may change at any time."""
     proof: Proof = field(default_factory=Proof)
     stopped: PipelineError | None = None
     lanes: Lanes = field(default_factory=Lanes)
@@ -73,15 +80,16 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
 
     Until the API has taken a row, one request is in flight; then at most `concurrency`.
     """
-    window = anyio.Semaphore(WINDOW * delivery.concurrency)
-    slots = anyio.CapacityLimiter(delivery.concurrency if delivery.proof.proven else 1)
+    room = _Room()
+    room.fit(delivery)
     async with anyio.create_task_group() as tasks:
         try:
             async for draft in drafts:
-                await window.acquire()
+                place = object()
+                await room.window.acquire_on_behalf_of(place)
                 if delivery.stopped:
                     break
-                tasks.start_soon(_carry, delivery, draft, window, slots)
+                tasks.start_soon(_carry, delivery, draft, room, place)
                 await anyio.lowlevel.checkpoint()
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
@@ -89,21 +97,35 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
         raise delivery.stopped
 
 
-async def _carry(
-    delivery: Delivery, draft: Draft, window: anyio.Semaphore, slots: anyio.CapacityLimiter
-) -> None:
+@dataclass(slots=True)
+class _Room:
+    """For drafts in memory, and for requests begun."""
+
+    window: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
+    slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(0))
+
+    def fit(self, delivery: Delivery) -> None:
+        """Make as much room as *delivery* wants now; who is inside stays."""
+        begun = delivery.concurrency if delivery.proof.proven else 1
+        if self.slots.total_tokens == begun:
+            return
+        self.slots.total_tokens = begun
+        waiting = BATCHES_WAITING_MAX if delivery.operation.bulk else WAITING_MAX
+        self.window.total_tokens = delivery.concurrency + waiting
+
+
+async def _carry(delivery: Delivery, draft: Draft, room: _Room, place: object) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
     free = anyio.Event()
     ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
     try:
         await free.wait()
-        async with slots:
+        async with room.slots:
             await _settle(delivery, draft)
-        if delivery.proof.proven:
-            slots.total_tokens = delivery.concurrency
+        room.fit(delivery)
     finally:
         delivery.lanes.leave(ticket)
-        window.release()
+        room.window.release_on_behalf_of(place)
 
 
 async def _settle(delivery: Delivery, draft: Draft) -> None:
@@ -147,10 +169,14 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
     line = replace(line, digest=digest, idempotency_key=key_for(0))
-    if operation.repeat is not Repeat.SAFE and line.state is not State.SENDING:
+
+    async def note() -> None:
+        nonlocal line
         line = replace(line, state=State.SENDING, first_sent_at=ports.clock.now())
         await ports.note(Change(batch=draft.batch.id, line=line))
-    exchange = await ports.exchange(request, key_for, sent_before)
+
+    harmless = operation.repeat is Repeat.SAFE or line.state is State.SENDING
+    exchange = await ports.exchange(request, key_for, sent_before, None if harmless else note)
     trail.requests += 1
     line = replace(
         line,

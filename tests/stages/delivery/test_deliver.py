@@ -34,6 +34,7 @@ from pipeline.stages.delivery import (
     Delivery,
     Draft,
     LaneKeys,
+    Noting,
     Ports,
     Proof,
     deliver,
@@ -65,8 +66,14 @@ class Road:
     sent: list[tuple[str, float | None]] = field(default_factory=list)
 
     async def exchange(
-        self, request: Request, key_for: Callable[[int], str], sent_before: float | None
+        self,
+        request: Request,
+        key_for: Callable[[int], str],
+        sent_before: float | None,
+        note: Noting | None,
     ) -> Exchange:
+        if note is not None:
+            await note()
         keys = [row["integrationId"] for row in json.loads(request.body or b"[]")]
         self.sent.append((key_for(0), sent_before))
         self.story.append(("sent", keys))

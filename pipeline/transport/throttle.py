@@ -1,0 +1,207 @@
+"""What each attempt passes: a place among those in flight, and a moment to leave.
+
+The shell around `limit` and `pace`: it waits as they say, and tells them what came back. One for a
+run; it knows nothing of retries, verdicts, rows, or how bytes travel.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+
+from pipeline.clock import Clock
+from pipeline.events import LimitChanged, Listener
+from pipeline.model import Answer, Fault, Request
+from pipeline.transport import limit as limits
+from pipeline.transport import pace as paces
+from pipeline.transport.limit import Heard, Limit, Tuning
+from pipeline.transport.pace import Pace
+from pipeline.transport.retry import Policy, asked_wait
+
+TROUBLE = frozenset({429, 502, 503, 504})
+"""Statuses of an API, or a gateway before it, that has no time."""
+SPARE = 8
+"""Requests begun beyond those in flight: ready to leave, waiting to be tried again, or answered
+and being written down."""
+TICK_S = 0.0005
+"""A shorter wait is not worth a timer; the pace makes up for it with the next request."""
+LEAD_S = 0.1
+"""A place is given so long before the moment to leave, for what must be written down first."""
+TOLD_S = 1.0
+"""What changes more often than this is told once."""
+TOLD_SHARE = 0.2
+"""Both numbers swing by a twentieth as a matter of course; that is not told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speed:
+    """What the job says of speed."""
+
+    fixed: int | None = None
+    """Requests in flight; None: as many as the API takes."""
+    rate: float | None = None
+    """Requests per second at most, evenly."""
+    share: float = 1.0
+    """Of what the API takes."""
+
+    @property
+    def ceiling(self) -> int:
+        """Requests in flight at most, whatever is found."""
+        return self.fixed or limits.CEILING
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Throttle:
+    """How many requests are in flight, and when the next may leave.
+
+    For each attempt: `slot`, in it `moment`, and then `send` at once.
+    """
+
+    inner: Callable[[Request], Awaitable[Answer | Fault]]
+    clock: Clock
+    tell: Listener
+    speed: Speed = field(default_factory=Speed)
+    in_flight: int = field(default=0, init=False)
+    """Places that are taken, by those that wait for their moment, too."""
+    places: int = field(init=False)
+    """Requests that may be in flight now."""
+    _ahead: int = field(default=0, init=False)
+    """Requests that have a place, and have not left; of these, those that wait for nothing but …"""
+    _waiting: int = field(default=0, init=False)
+    """… their moment."""
+    _tuning: Tuning = field(init=False)
+    _limit: Limit = field(init=False)
+    _pace: Pace = field(default_factory=Pace, init=False)
+    _own_s: float = field(default=0.0, init=False)
+    """What the limit wants between two requests; and what the job wants."""
+    _asked_s: float = field(init=False)
+    _door: anyio.Lock = field(init=False)
+    _gate: anyio.Lock = field(init=False)
+    _freed: anyio.Event = field(default_factory=anyio.Event, init=False)
+    _told: tuple[float, float | None] = field(init=False)
+    _told_at: float = field(default=-math.inf, init=False)
+    _why: str = field(default="", init=False)
+    """What made it fall."""
+
+    def __post_init__(self) -> None:
+        self._tuning = Tuning(share=self.speed.share)
+        self._limit = limits.begin(self._tuning)
+        self._told = self._found()
+        self._asked_s = 1.0 / self.speed.rate if self.speed.rate else 0.0
+        self._door, self._gate = anyio.Lock(fast_acquire=True), anyio.Lock(fast_acquire=True)
+        self.places = self.speed.fixed or limits.places(self._limit, self._tuning)
+
+    def at_once(self) -> int:
+        """Return how many requests are worth having begun: those in flight, and some to spare."""
+        return self.places + SPARE
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait in turn for a place, until the moment to leave is near; hold it through the block.
+
+        What must be written down before a request leaves is written now, and never long before.
+        """
+        async with self._door:
+            await self._turn()
+            self.in_flight += 1
+            self._ahead += 1
+        try:
+            yield
+        finally:
+            self.in_flight -= 1
+            self._freed.set()
+
+    async def moment(self) -> None:
+        """Wait for the moment to leave, in turn."""
+        self._waiting += 1
+        try:
+            async with self._gate:
+                least_s = 0.0 if self._asked_s else TICK_S
+                while (wait_s := self._pace.at - self.clock.monotonic()) > least_s:
+                    await self.clock.sleep(wait_s)
+        finally:
+            self._waiting -= 1
+            self._ahead -= 1
+
+    async def send(self, request: Request) -> Answer | Fault:
+        """Make an attempt, in a slot, and learn from what comes back and when."""
+        sent_at, in_flight = self.clock.monotonic(), self.in_flight - self._waiting
+        own_s = self._own_s
+        paced = own_s > self._asked_s and paces.is_kept(self._pace, own_s, sent_at)
+        self._pace = paces.left(self._pace, max(own_s, self._asked_s), sent_at)
+        result = await self.inner(request)
+        asked_s = _asked_s(result, self.clock)
+        now = self.clock.monotonic()
+        if asked_s:
+            self._pace = paces.asked(self._pace, now + asked_s)
+        if self.speed.fixed is None:
+            heard = Heard(
+                sent_at=sent_at,
+                at=now,
+                in_flight=in_flight,
+                paced=paced,
+                trouble=_is_trouble(result),
+                pause_s=asked_s,
+            )
+            self._learn(heard, result)
+        return result
+
+    async def _turn(self) -> None:
+        """Wait until a place is free, and the moment of whoever takes it is near."""
+        while True:
+            if self.in_flight >= self.places:
+                self._freed = anyio.Event()
+                await self._freed.wait()
+                continue
+            before_s = self._ahead * max(self._own_s, self._asked_s)
+            wait_s = self._pace.at + before_s - LEAD_S - self.clock.monotonic()
+            if wait_s <= 0:
+                return
+            await self.clock.sleep(wait_s)
+
+    def _learn(self, heard: Heard, result: Answer | Fault) -> None:
+        self._limit = limits.learn(self._limit, heard, self._tuning)
+        places = limits.places(self._limit, self._tuning)
+        if places > self.places:
+            self._freed.set()
+        self.places, self._own_s = places, limits.interval_s(self._limit, self._tuning)
+        if self._limit.fell_at == heard.at:
+            self._why = _trouble(result)
+        if heard.at - self._told_at >= TOLD_S:
+            self._tell(self._found(), heard.at)
+
+    def _found(self) -> tuple[float, float | None]:
+        pace = self._limit.pace
+        return self._limit.places.value, None if pace is None else pace.value
+
+    def _tell(self, found: tuple[float, float | None], now: float) -> None:
+        """Tell of numbers that are quite other ones."""
+        pairs = [(new, old) for new, old in zip(found, self._told, strict=True) if new != old]
+        if not any(old is None or abs((new or 0.0) - old) > TOLD_SHARE * old for new, old in pairs):
+            return
+        more = all(old is not None and (new or 0.0) > old for new, old in pairs)
+        why = "all that was sent was taken" if more else self._why
+        self._told, self._told_at = found, now
+        rate = None if found[1] is None else round(found[1], 1)
+        self.tell(LimitChanged(limit=self.places, rate=rate, why=why))
+
+
+def _is_trouble(result: Answer | Fault) -> bool:
+    """Whether the API had no time: whoever gives no answer at all is taken to have had none."""
+    return isinstance(result, Fault) or result.status in TROUBLE
+
+
+def _asked_s(result: Answer | Fault, clock: Clock) -> float:
+    """Return for how long the API asked not to be asked."""
+    if isinstance(result, Fault) or result.status not in TROUBLE:
+        return 0.0
+    asked_s = asked_wait(result.retry_after, clock.now()) or 0.0
+    return min(asked_s, Policy().retry_after_max_s)
+
+
+def _trouble(result: Answer | Fault) -> str:
+    if isinstance(result, Fault):
+        return result.what
+    return f"status {result.status}" if result.status in TROUBLE else "answers come later and later"
