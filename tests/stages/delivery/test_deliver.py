@@ -41,7 +41,7 @@ from pipeline.stages.delivery import (
     drafts,
     lane_keys,
 )
-from pipeline.stages.delivery.deliver import WINDOW
+from pipeline.stages.delivery.deliver import BATCHES_WAITING_MAX
 from pipeline.stages.delivery.drafts import REPLAY_S
 from tests.fakes.clock import EPOCH, FixedClock
 from tests.fakes.simulated_api import Books, exchanged, ports
@@ -172,7 +172,7 @@ def test_drafts_in_memory_are_bounded() -> None:
     blocked = [batch_of(n, ["slow"]) for n in range(1, 30)]
     trip = Trip(road, concurrency=3).carry(*blocked)
     # One more is drawn from the supply, and waits there for a place in the window.
-    assert trip.alive_max <= WINDOW * 3 + 1
+    assert trip.alive_max <= 3 + BATCHES_WAITING_MAX + 1
     assert len(trip.of("delivered")) == 29
 
 
