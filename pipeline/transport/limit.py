@@ -63,6 +63,10 @@ class Tuning:
     """Refusals that are forgiven for each answer: the odd 503 of a gateway is no sign of load …"""
     grace_max: float = 2.0
     """… but no more than so many in a row."""
+    spare: float = 0.04
+    """Of what is not a 429 so much is forgiven: an API that fails one request in fifty whatever one
+    does is not helped by a crawl; one that is overloaded soon fails more."""
+    spare_max: float = 4.0
     settled: int = 10
     """Answers without trouble after which a fall is over."""
     round_s: float = 0.25
@@ -89,6 +93,8 @@ class Heard:
     """Whether it had waited for its moment, as `interval_s` has it, and for nothing else."""
     trouble: bool = False
     """429, 503, a time-out: the API had no time for it."""
+    failed: bool = False
+    """Whether it was anything but a 429: a sign of load, or of nothing that we could change."""
     pause_s: float = 0.0
     """What it asked for in a Retry-After."""
 
@@ -123,6 +129,8 @@ class Limit:
     grace: float = 0.0
     """Refusals that may be forgiven; and how many were, since the last fall."""
     forgiven: int = 0
+    spare: float = 2.0
+    """Failures that may be forgiven besides."""
     taken_max: int = 0
     """Most that were in flight when a request left that was taken, since the last fall."""
     calm: int = 0
@@ -184,6 +192,7 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
         limit,
         calm=limit.calm + 1,
         grace=min(limit.grace + tuning.grace, tuning.grace_max),
+        spare=min(limit.spare + tuning.spare, tuning.spare_max),
         taken_max=max(limit.taken_max, heard.in_flight),
         latency_s=_smoothed(limit, heard.at - heard.sent_at),
     )
@@ -205,6 +214,8 @@ def _refused(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
         )
     if heard.sent_at < limit.fell_at + tuning.fall_s or not limit.calm:
         return limit
+    if heard.failed and limit.spare >= 1.0 and not heard.pause_s:
+        return replace(limit, spare=limit.spare - 1.0, forgiven=limit.forgiven + 1)
     if limit.grace >= 1.0 and not heard.pause_s:
         return replace(limit, grace=limit.grace - 1.0, forgiven=limit.forgiven + 1)
     known = True

@@ -20,7 +20,8 @@ from pipeline.transport.limit import Heard, Limit, Tuning
 from pipeline.transport.pace import Pace
 from pipeline.transport.retry import Policy, asked_wait
 
-TROUBLE = frozenset({429, 502, 503, 504})
+TOO_FAST = 429
+TROUBLE = frozenset({TOO_FAST, 502, 503, 504})
 """Statuses of an API, or a gateway before it, that has no time."""
 SPARE = 8
 """Requests begun beyond those in flight: ready to leave, waiting to be tried again, or answered
@@ -143,6 +144,7 @@ class Throttle:
                 in_flight=in_flight,
                 paced=paced,
                 trouble=_is_trouble(result),
+                failed=isinstance(result, Fault) or result.status != TOO_FAST,
                 pause_s=asked_s,
             )
             self._learn(heard, result)

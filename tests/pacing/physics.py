@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+TAKEN, TOO_FAST, FAILED = 204, 429, 503
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Physics:
@@ -49,18 +51,20 @@ class Server:
     def physics_at(self, now: float) -> Physics:
         return self.phases[max(at for at in self.phases if at <= now)]
 
-    def arrive(self, now: float) -> tuple[float, bool]:
-        """Return how long the answer takes, and whether the request is taken."""
+    def arrive(self, now: float) -> tuple[float, int]:
+        """Return how long the answer takes, and its status: TAKEN, TOO_FAST or FAILED."""
         now_is = self.physics_at(now)
+        if now_is.broken and self.random.random() < now_is.broken:
+            return now_is.refusal_s, FAILED
         if self._refuses(now_is, now):
-            return now_is.refusal_s, False
+            return now_is.refusal_s, TOO_FAST
         self.busy += 1
         took_s = now_is.latency_s
         if now_is.spread:
             took_s *= math.exp(self.random.gauss(-(now_is.spread**2) / 2, now_is.spread))
         if now_is.knee:
             took_s *= 1 + (self.busy / now_is.knee) ** now_is.power
-        return took_s + self._waits(now_is, now, took_s), True
+        return took_s + self._waits(now_is, now, took_s), TAKEN
 
     def leave(self) -> None:
         """Take note that an answer has gone out."""
@@ -80,8 +84,6 @@ class Server:
         return starts - now
 
     def _refuses(self, now_is: Physics, now: float) -> bool:
-        if now_is.broken and self.random.random() < now_is.broken:
-            return True
         if now_is.at_once is not None and self.busy >= now_is.at_once:
             return True
         if now_is.rate is None:

@@ -15,7 +15,7 @@ from pipeline.transport.limit import Heard, Limit, Tuning
 from pipeline.transport.pace import Pace, asked, is_kept, left
 from pipeline.transport.retry import Policy
 from pipeline.transport.throttle import SPARE, TICK_S
-from tests.pacing.physics import Server
+from tests.pacing.physics import FAILED, TAKEN, Server
 
 Learn = Callable[[Limit, Heard, Tuning], Limit]
 RETRIES = Policy()
@@ -108,7 +108,7 @@ class _Attempt:
     sent_at: float = 0.0
     in_flight: int = 0
     paced: bool = False
-    is_taken: bool = False
+    status: int = TAKEN
 
 
 def run(server: Server, client: Fixed | Adaptive, seconds: float, *, seed: int = 0) -> Run:
@@ -181,14 +181,14 @@ class _Scene:
         self.in_flight_max = max(self.in_flight_max, self._in_flight)
         self.sent.append(now)
         attempt.paced = self.client.sent(now)
-        took_s, attempt.is_taken = self.server.arrive(now)
+        took_s, attempt.status = self.server.arrive(now)
         attempt.sent_at, attempt.in_flight = now, self._in_flight
         self._at(now + took_s, "answer", attempt)
 
     def _answered(self, attempt: _Attempt, now: float) -> None:
         self._in_flight -= 1
         pause_s = 0.0
-        if attempt.is_taken:
+        if attempt.status == TAKEN:
             self.server.leave()
             self._begun -= 1
             self.taken.append(now)
@@ -204,7 +204,8 @@ class _Scene:
                 at=now,
                 in_flight=attempt.in_flight,
                 paced=attempt.paced,
-                trouble=not attempt.is_taken,
+                trouble=attempt.status != TAKEN,
+                failed=attempt.status == FAILED,
                 pause_s=pause_s,
             )
         )

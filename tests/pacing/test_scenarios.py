@@ -165,7 +165,11 @@ BROKEN: dict[str, tuple[Learn, Tuning, tuple[str, ...]]] = {
         Tuning(horizon=20.0, bill=0.0, rounds=0.5),
         ("hard_rate",),
     ),
-    "no forgiving": (limits.learn, Tuning(grace=0.0), ("odd_failures",)),
+    "no forgiving": (
+        limits.learn,
+        Tuning(grace=0.0, spare=0.0),
+        ("odd_failures", "one_failure_in_a_hundred"),
+    ),
     "a pause that is no warning": (limits.learn, Tuning(pauses=0.0), ("retry_after",)),
 }
 

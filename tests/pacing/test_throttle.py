@@ -19,7 +19,7 @@ from pipeline.transport.exchange import Exchanger
 from pipeline.transport.pace import LATE_S_MAX
 from pipeline.transport.throttle import LEAD_S, SPARE, Speed, Throttle
 from pipeline.transport.verdict import Rule
-from tests.pacing.physics import Physics, Server
+from tests.pacing.physics import TAKEN, Physics, Server
 from tests.pacing.simulation import Adaptive, run
 from tests.transport.fakes import VirtualClock
 
@@ -222,12 +222,12 @@ async def test_the_real_exchange_fares_as_the_simulated_one() -> None:
     counts = {204: 0, 429: 0}
 
     async def attempt(request: Request) -> Answer | Fault:
-        took_s, is_taken = server.arrive(trio.current_time())
+        took_s, status = server.arrive(trio.current_time())
         await anyio.sleep(took_s)
-        if is_taken:
+        if status == TAKEN:
             server.leave()
-        counts[204 if is_taken else 429] += 1
-        return taken(0) if is_taken else Answer(status=429, body=b"")
+        counts[status] += 1
+        return taken(0) if status == TAKEN else Answer(status=status, body=b"")
 
     road = Road(taken)
     road.throttle.inner = attempt
