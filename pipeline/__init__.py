@@ -8,7 +8,7 @@
     run.failures    # polars frame: the rows to mend, as they came, and why
 
 Only re-exports live here.  Importing `pipeline` loads none of its rooms, and neither polars nor
-httpx: a name is fetched from its room when it is asked for.
+asyncio: a name is fetched from its room when it is asked for.
 """
 
 from importlib import import_module

@@ -16,7 +16,16 @@ PUBLIC = {
 }  # fmt: skip
 DOCUMENTED = sorted(PUBLIC - {"__version__"})
 ENTRANCES = ["aload", "load", "open_run", "runs"]
-HEAVY = ["polars", "pyarrow", "httpx", "aiohttp", "pydantic", "click", "sqlite3", "pipeline.api"]
+HEAVY = [
+    "polars",
+    "pyarrow",
+    "httptools",
+    "asyncio",
+    "pydantic",
+    "click",
+    "sqlite3",
+    "pipeline.api",
+]
 
 
 def test_all_names_exactly_the_public_api() -> None:

@@ -1,4 +1,4 @@
 """The command line: arguments in, a call of the core, words and an exit code out.
 
-The only room that knows Click. Never: polars, httpx, SQL, or a decision.
+The only room that knows Click. Never: polars, HTTP, SQL, or a decision.
 """

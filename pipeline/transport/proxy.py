@@ -1,10 +1,23 @@
 """Which proxy leads to the API, from the environment; reads no other setting, sends nothing."""
 
 import ipaddress
-from urllib.parse import urlsplit
+from base64 import b64encode
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from pipeline.config.secrets import Secret
 from pipeline.errors import JobError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """Where a proxy is, whether it wants TLS itself, and the Proxy-Authorization to show it."""
+
+    host: str
+    port: int
+    is_tls: bool
+    login: Secret | None
 
 
 def proxy_for(base_url: str) -> str | None:
@@ -28,6 +41,23 @@ def proxy_for(base_url: str) -> str | None:
             f"or set NO_PROXY={target.hostname}",
         )
     return address
+
+
+def proxy_at(address: str) -> Proxy:
+    """Return the proxy at *address*, which is one of `proxy_for`."""
+    parts = urlsplit(address)
+    is_tls = parts.scheme == "https"
+    login = None
+    if parts.username or parts.password:
+        words = (parts.username or "", parts.password or "")
+        token = b64encode(b":".join(map(unquote_to_bytes, words))).decode()
+        login = Secret(f"Basic {token}")
+    return Proxy(
+        host=parts.hostname or "",
+        port=parts.port or (443 if is_tls else 80),
+        is_tls=is_tls,
+        login=login,
+    )
 
 
 def _is_usable(address: str) -> bool:

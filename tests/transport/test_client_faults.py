@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline.config.secrets import Secret
 from pipeline.model import Answer, Fault, Request
-from pipeline.transport.client import ANSWER_BYTES_MAX, FAULTS, Client
+from pipeline.transport.client import FAULTS, Client
+from pipeline.transport.reader import ANSWER_BYTES_MAX
 from tests.transport import wire
 from tests.transport.wire import (
     KEY,
@@ -51,7 +52,7 @@ async def silent(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET", "POST"])
 async def test_a_request_cut_on_a_used_connection_arrives_exactly_once(method: str) -> None:
-    """Aiohttp would send all but the POST a second time, on its own account."""
+    """Many a client sends all but the POST a second time, on its own account."""
     request = Request(method=method, target="/v1/x", body=b"{}")
     async with serving(answering(OK, b"")) as server, client_of(server) as client:
         assert isinstance(await client.send(request), Answer)

@@ -106,6 +106,8 @@ async def serving(conduct: Conduct, tls: ssl.SSLContext | None = None) -> AsyncI
         yield server
     finally:
         listener.close()
+        for _ in range(10):  # who was accepted a moment ago begins, and can be ended
+            await asyncio.sleep(0)
         for task in list(open_tasks):
             task.cancel()
         await asyncio.gather(*open_tasks, return_exceptions=True)

@@ -11,23 +11,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
-import httpx
-from httpx_aiohttp import AiohttpTransport
+
+from pipeline.config.secrets import Secret
+from pipeline.model import Answer, Request
+from pipeline.transport.client import Client
+
+KEY = Secret("benchmark")
 
 
-async def send(client: httpx.AsyncClient, rows: Iterator[dict[str, str]]) -> None:
+async def send(client: Client, rows: Iterator[dict[str, str]]) -> None:
     for row in rows:
-        path = f"/v2/customer_profiles/{row.pop('customer_id')}"
-        content = json.dumps({"attributes": {name: cell for name, cell in row.items() if cell}})
-        answer = await client.put(
-            path, content=content, headers={"Content-Type": "application/json"}
-        )
-        answer.raise_for_status()
+        target = f"/v2/customer_profiles/{row.pop('customer_id')}"
+        body = json.dumps({"attributes": {name: cell for name, cell in row.items() if cell}})
+        answer = await client.send(Request(method="PUT", target=target, body=body.encode()))
+        if not isinstance(answer, Answer):
+            raise SystemExit(answer.what)
 
 
 async def main(rows: Iterator[dict[str, str]], url: str, in_flight: int) -> None:
     async with (
-        httpx.AsyncClient(base_url=url, transport=AiohttpTransport()) as client,
+        Client(url, KEY, connections_max=in_flight) as client,
         anyio.create_task_group() as tasks,
     ):
         for _ in range(in_flight):
