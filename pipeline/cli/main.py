@@ -31,9 +31,10 @@ ROOMS = {
     "demo": "demo",
 }
 """Command = the file that it lives in, in the order of the help."""
-POLARS_THREADS = "1"
+THREADS = ("POLARS_MAX_THREADS", "OPENBLAS_NUM_THREADS")
 """Stages run beside each other, on small blocks: more threads for each would only wake each other
-(measured on two cores: 7 % of the CPU and 45 MB). The environment may say otherwise."""
+(measured on two cores: 7 % of the CPU and 45 MB; and those of numpy, which pyarrow imports where it
+is there, wait for work by counting, 0.1 s long). The environment may say otherwise."""
 OUR_FAULT = 70
 INTERRUPTED = 130
 
@@ -128,7 +129,8 @@ def commands() -> None:
 
 def main() -> NoReturn:
     """Run the command line of this process."""
-    os.environ.setdefault("POLARS_MAX_THREADS", POLARS_THREADS)
+    for name in THREADS:
+        os.environ.setdefault(name, "1")
     _mend_streams()
     try:
         commands.main(prog_name="pipeline")
