@@ -1,6 +1,7 @@
 """The road to the API: TLS that is verified, and proxies that the environment names."""
 
 import asyncio
+import contextlib
 import ssl
 from base64 import b64encode
 from pathlib import Path
@@ -71,9 +72,10 @@ def leading_to(port: int) -> Conduct:
 
 async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
-        while piece := await reader.read(65536):
-            writer.write(piece)
-            await writer.drain()
+        with contextlib.suppress(OSError):  # one end hangs up: the other one is told
+            while piece := await reader.read(65536):
+                writer.write(piece)
+                await writer.drain()
     finally:
         writer.close()
 

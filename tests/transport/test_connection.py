@@ -1,7 +1,9 @@
 """One connection and its socket: what is never used again, early answers, bodies of any length."""
 
 import asyncio
+import socket
 import ssl
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from pipeline.config.secrets import Secret
 from pipeline.errors import InvariantBroken
 from pipeline.model import Answer, Fault, Request
 from pipeline.transport.client import Client
+from pipeline.transport.connection import Connection
 from tests.transport import wire
 from tests.transport.test_client_faults import reset, silent
 from tests.transport.wire import (
@@ -55,11 +58,14 @@ def tls(
 # ── what is not used again ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("stray", [b"", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"\r\n"])
+@pytest.mark.parametrize("turns", [0, 5], ids=["at once", "later"])
+@pytest.mark.parametrize(
+    "stray", [b"", b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", b"HTTP/1.1 200 O", b"\r\n"]
+)
 async def test_an_idle_connection_on_which_anything_has_come_is_not_used(
-    stray: bytes, tls: ssl.SSLContext | None
+    stray: bytes, turns: int, tls: ssl.SSLContext | None
 ) -> None:
-    """In the very turn of the loop in which it came: only the system knows of it yet."""
+    """At once: in the turn of the loop in which it came, when only the system knows of it."""
     answered, come = asyncio.Event(), asyncio.Event()
 
     async def conduct(
@@ -80,6 +86,8 @@ async def test_an_idle_connection_on_which_anything_has_come_is_not_used(
         first = await client.send(PUT)
         answered.set()
         await come.wait()
+        for _ in range(turns):
+            await anyio.lowlevel.checkpoint()
         second = await client.send(PUT)
     assert first == second == Answer(status=200, body=b"{}", content_type="application/json")
     assert server.connections == 2
@@ -185,6 +193,52 @@ async def test_an_early_answer_is_the_answer(
 
     async with serving(early, tls) as server, client_of(server, timeout_s=20) as client:
         assert await client.send(put(length)) == Answer(status=413, body=b"")
+
+
+async def test_an_answer_is_read_though_the_server_has_hung_up_on_the_request() -> None:
+    """The first write fails: the loop would not read any more."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop), *listener.getsockname()
+        )
+        peer, _ = listener.accept()
+        peer.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        head = b"PUT / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n"
+        received = await connection.exchange(head, b"x" * 1_000_000, loop.time() + 5)
+    assert (received.status, received.body) == (413, b"no")
+    assert not connection.is_reusable
+
+
+async def test_an_exchange_that_is_cancelled_closes_its_connection() -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(silent) as server:
+        _, connection = await loop.create_connection(
+            lambda: Connection(loop), "127.0.0.1", server.port
+        )
+        with anyio.move_on_after(0.05):
+            await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", None, loop.time() + 5)
+        assert connection.transport.is_closing()
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionResetError):
+            await connection.exchange(b"GET / HTTP/1.1\r\n\r\n", None, loop.time() + 5)
+
+
+async def test_the_time_of_an_attempt_ends_with_it() -> None:
+    async def slow(
+        server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while True:
+            await wire.whole(server, reader)
+            await asyncio.sleep(0.3)
+            writer.write(EMPTY)
+
+    async with serving(slow) as server, client_of(server, timeout_s=0.5) as client:
+        for _ in range(2):
+            assert await client.send(PUT) == Answer(status=204, body=b"")
+    assert server.connections == 1
 
 
 # ── bodies ────────────────────────────────────────────────────────────────────────────────────
