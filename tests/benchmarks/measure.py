@@ -23,6 +23,7 @@ KIB_PER_MB = 1024
 SAID_MAX = 2000
 """Characters of a failed program's last words that are worth reading."""
 FOREIGN_PREFIXES = ("TALON_ONE_", "PIPELINE_")
+BYTECODE = "PYTHONDONTWRITEBYTECODE"
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
 
 
@@ -152,10 +153,13 @@ def race(
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would send a program to a real API or through a proxy."""
+    """Ours, without what would send a program to a real API or through a proxy.
+
+    Every program may keep its bytecode, as where it is installed: else each start compiles all.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(FOREIGN_PREFIXES) and name.upper() not in PROXIES
+        if not name.startswith(FOREIGN_PREFIXES) and name.upper() not in {*PROXIES, BYTECODE}
     }
     return {**kept, "TALON_ONE_API_KEY": "made-up"}
