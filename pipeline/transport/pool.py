@@ -135,9 +135,7 @@ class Pool:
             self._places_taken -= 1
 
     def _forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self._connections.discard(connection)  # an idle one is dropped when its turn comes
         self._free_place()
         if not self._connections:
             self._all_lost.set()

@@ -171,46 +171,60 @@ async def test_a_failed_connection_lets_the_next_one_try() -> None:
     assert [line is None for line in got] == [True, True, False]
 
 
-@pytest.mark.parametrize("broken", [False, True])
-async def test_what_is_given_to_one_who_is_cancelled_goes_to_the_next(broken: bool) -> None:
+@pytest.mark.parametrize("is_connection", [False, True])
+async def test_what_is_given_to_one_who_is_cancelled_goes_to_the_next(is_connection: bool) -> None:
+    """Cancelled by asyncio's own means in the very turn in which it was served."""
+    net = Net(1)
+    pool, served = pool_of(net), []
+    taken = await pool.take()
+    takers: list[asyncio.Task[None]] = []
+
+    async def wait(number: int) -> None:
+        if (task := asyncio.current_task()) is not None:
+            takers.append(task)
+        with contextlib.suppress(asyncio.CancelledError):
+            pool.give_back(await pool.take())
+            served.append(number)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            for number in range(2):
+                tasks.start_soon(wait, number)
+            await turns()
+            if is_connection:
+                pool.give_back(taken)
+            else:
+                taken.lose()  # type: ignore[attr-defined]
+            takers[0].cancel()
+    assert served == [1]
+    assert await all_places_are_free(pool, net)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+async def test_a_connection_that_breaks_on_its_way_to_a_waiter_is_replaced(is_lost: bool) -> None:
+    """And whoever it was for is still served before those who came later."""
     net = Net(1)
     pool, served = pool_of(net), []
     taken = await pool.take()
 
-    async def wait(number: int, scope: anyio.CancelScope) -> None:
-        with scope:
-            pool.give_back(await pool.take())
-            served.append(number)
+    async def wait(number: int) -> None:
+        connection = await pool.take()
+        assert connection is not taken
+        served.append(number)
+        pool.give_back(connection)
 
-    scopes = [anyio.CancelScope(), anyio.CancelScope()]
-    async with anyio.create_task_group() as tasks:
-        for number, scope in enumerate(scopes):
-            tasks.start_soon(wait, number, scope)
-        await turns()
-        if broken:
-            taken.abort()
-            await turns(1)
-        pool.give_back(taken)
-        scopes[0].cancel()  # in the very turn in which it was served
-    assert 1 in served
-    assert await all_places_are_free(pool, net)
-
-
-async def test_a_connection_that_is_lost_on_its_way_to_a_waiter_is_replaced() -> None:
-    net = Net(1)
-    pool, got = pool_of(net), []
-    taken = await pool.take()
-
-    async def wait() -> None:
-        got.append(await pool.take())
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(wait)
-        await turns()
-        pool.give_back(taken)
-        taken.lose()  # type: ignore[attr-defined]
-    assert got[0] is not taken
-    pool.give_back(got[0])
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(wait, number)
+            await turns()
+            pool.give_back(taken)
+            if is_lost:
+                taken.lose()  # type: ignore[attr-defined]
+            else:
+                taken.is_reusable = False
+    assert sorted(served) == [0, 1, 2]
+    assert is_lost or served == [0, 1, 2]  # a place that is lost at once went to the second
     assert await all_places_are_free(pool, net)
 
 

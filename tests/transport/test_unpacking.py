@@ -1,6 +1,7 @@
 """A packed body → the body, and never more than is allowed."""
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -62,3 +63,13 @@ def test_more_than_is_allowed_is_refused_whatever_it_is_packed_in() -> None:
     bomb = gzip.compress(gzip.compress(b"0" * 10_000_000))
     with pytest.raises(UnpackedTooLarge):
         unpacked(bomb, b"gzip, gzip", MAX)
+
+
+def test_what_is_refused_was_never_in_memory() -> None:
+    bomb = gzip.compress(b"0" * 20_000_000)
+    tracemalloc.start()
+    with pytest.raises(UnpackedTooLarge):
+        unpacked(bomb, b"gzip", MAX)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1_000_000
