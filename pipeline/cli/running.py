@@ -5,6 +5,7 @@ Opens what a verb is to be given, and shows what it came to; what happens betwee
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ def carried(
     """Carry out *verb* on *terms*, by *way*, watched; what *question* asks is asked before."""
     from pipeline import api
 
+    gc.freeze()  # what imports have made stays: no need to look through it again and again
     with reached(way) as connection:
         terms = replace(terms, connection=connection, stop_after=way.stop_after)
         terms = replace(terms, confirmed=meant(question(terms), yes=way.yes))
