@@ -12,17 +12,13 @@ import anyio.lowlevel
 import pytest
 import trustme
 
-from pipeline.config.secrets import Secret
-from pipeline.errors import InvariantBroken
 from pipeline.model import Answer, Fault, Request
-from pipeline.transport.client import Client
 from pipeline.transport.connection import Connection
 from tests.transport import wire
 from tests.transport.test_client_faults import reset, silent
 from tests.transport.wire import (
     EMPTY,
     GET,
-    KEY,
     LARGE,
     OK,
     PUT,
@@ -373,35 +369,3 @@ async def test_a_server_of_many_moods_sees_no_more_connections_than_allowed() ->
     # One that is closed here may not be so there yet.
     assert most <= 3 + 1
     assert len(server.seen) == 100
-
-
-# ── what may not stand in a head ──────────────────────────────────────────────────────────────
-
-EVIL = ["\r\nX: y", "\n", "\r", "\x00", "\u010a", "\x7f", "\t"]
-
-
-@pytest.mark.parametrize("evil", [*EVIL, " HTTP/1.1", "\xe9"])
-async def test_a_target_is_one_line_without_blanks(evil: str) -> None:
-    async with serving(forever(OK)) as server, client_of(server) as client:
-        for target in (f"/v1/x{evil}", f"{evil}/v1/x", evil):
-            with pytest.raises(InvariantBroken):
-                await client.send(Request(method="GET", target=target, body=None))
-    assert server.connections == 0
-
-
-@pytest.mark.parametrize("evil", EVIL)
-async def test_no_other_word_begins_a_line_of_its_own(evil: str) -> None:
-    async with serving(forever(OK)) as server:
-        async with client_of(server) as client:
-            for request in (
-                Request(method="PUT", target="/x", body=b"", idempotency_key=f"k{evil}"),
-                Request(method=f"PUT{evil}", target="/x", body=b""),
-            ):
-                with pytest.raises(InvariantBroken):
-                    await client.send(request)
-        with pytest.raises(InvariantBroken) as refused:
-            Client(server.url, Secret(KEY + evil))
-        with pytest.raises(InvariantBroken):
-            Client(server.url, Secret(KEY), scheme=f"ApiKey-v1{evil}")
-    assert KEY not in str(refused.value)
-    assert server.connections == 0
