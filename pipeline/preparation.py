@@ -231,6 +231,7 @@ def _one(blocks: Sequence[Block]) -> Block:
         line=pl.concat([b.line for b in blocks], rechunk=True),
         broken=pl.concat([b.broken for b in blocks]),
         share_read=blocks[-1].share_read,
+        start=blocks[0].start,
         printable=all(b.printable for b in blocks),
     )
 
