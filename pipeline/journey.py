@@ -16,6 +16,7 @@ import polars as pl
 from anyio import to_thread
 
 from pipeline import caution, outcomes
+from pipeline.checkpoint import Course
 from pipeline.clock import Clock
 from pipeline.config.job import Allowance, Job
 from pipeline.doubts import Inquiry
@@ -36,7 +37,6 @@ from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
 from pipeline.stages.delivery import Delivery, Noting, Ports, Proof, deliver
-from pipeline.stages.staging import Before, Folders, Stager
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.verdict import expects_answer, rule_of
@@ -108,20 +108,23 @@ def stage(
     """Carry every row of the source into a durable part that the ledger names.
 
     staged: given the name and the rows of each part, once it is durable; None where it has only
-    rejected ones. What an earlier process has staged is gone through again and skipped. Raises what
-    the source, the disk or a limit raises.
+    rejected ones. What an earlier process has staged is sought past, as far as its checkpoint is,
+    and skipped from there on. Raises what the source, the disk or a limit raises.
     """
     ledger, limits = journey.ledger, journey.job.limits
-    stager = _stager(journey)
-    batcher = preparation.batcher()
+    course, batcher = Course.of(ledger), preparation.batcher()
+    stager = course.stager(journey.folder, ledger)
 
     def name(parts: Iterator[StagedPart]) -> None:
         for part in parts:
-            ledger.stage(part)
+            checkpoint = course.after(stager.reached, in_order=batcher.in_order)
+            ledger.stage(part, checkpoint.to_json())
             staged(part.file, stager.written)
 
-    rows = rejected = 0
-    for prepared in preparation.blocks():
+    mark = course.begun.mark
+    rows, rejected = mark.read, mark.rejected
+    for prepared in preparation.blocks(mark, skip=course.begun.skip):
+        course.passes(prepared.mark)
         journey.look_at_clock()
         if journey.stopped is not None:
             raise journey.stopped
@@ -309,18 +312,6 @@ async def _stage_beside(journey: Journey, preparation: Preparation, supply: Supp
         journey.stop(error)
     finally:
         supply.all_staged()
-
-
-def _stager(journey: Journey) -> Stager:
-    folder, ledger = journey.folder, journey.ledger
-    before = Before(
-        batches=tuple(ledger.staged_batches()),
-        rejected_rows=ledger.totals().of(Status.REJECTED),
-        parts=len(ledger.files("staged")),
-        rejected_parts=len(ledger.files("rejected")),
-    )
-    folders = Folders(staged=folder.staged, rejected=folder.rejected, results=folder.results)
-    return Stager(folders=folders, before=before)
 
 
 def _watched(journey: Journey, refused_before: int) -> Listener:

@@ -1,7 +1,8 @@
 """A row before the network: source → mapping → validation → batching; nothing is written or sent.
 
 What `preview` and `validate` show and what `stage` writes is made here, so that they agree. The
-same source and job give the same rows and batches, always: an interrupted staging relies on it.
+same source and job give the same rows from any mark on, and from the same mark the same batches,
+always: an interrupted staging relies on it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +17,28 @@ from pipeline.errors import JobError
 from pipeline.model import FILE, ROW, SOURCE
 from pipeline.stages import folding, mapping, results, validation
 from pipeline.stages.batching import Batcher
-from pipeline.stages.source import Block, Source, nothing_broken, open_source
+from pipeline.stages.source import BEGINNING, Block, Source, Start, nothing_broken, open_source
 
 BLOCK_ROWS = 16_000
 """Rows that are prepared together, at least: a block of the source has some ten thousand, and an
 expression costs the same fraction of a millisecond however few rows it is given (measured)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Where some rows begin that were prepared together, and how many rows come before them."""
+
+    start: Start = BEGINNING
+    read: int = 0
+    rejected: int = 0
+
+    @property
+    def good(self) -> int:
+        """How many of the rows before are good."""
+        return self.read - self.rejected
+
+
+FIRST = Mark()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +54,8 @@ class Prepared:
     rows_read: int
     rows_rejected: int
     share_read: float | None
+    mark: Mark | None
+    """Where they begin; None where reading cannot begin there, for what it must know of before."""
 
 
 class Preparation:
@@ -61,17 +81,22 @@ class Preparation:
         self._checks_of_printable = tuple(self._checks(printable=True))
         self._check_constants()
 
-    def blocks(self) -> Iterator[Prepared]:
-        """Yield what becomes of the rows of the source, in order."""
-        rows = rejected = 0
-        blocks = _together(self.source.blocks())
+    def blocks(self, mark: Mark = FIRST, *, skip: int = 0) -> Iterator[Prepared]:
+        """Yield what becomes of the rows of the source from *mark* on, in order.
+
+        The first *skip* good rows are left out, but not out of the totals.
+        """
+        rows, rejected = mark.read, mark.rejected
+        blocks = _together(self.source.blocks(mark.start))
         if self.folds:
             self._groups = folding.Groups(operation=self.job.operation)
             blocks = self._whole(blocks)
         for block in blocks:
             prepared = self._prepare(block, rows, rejected)
             rows, rejected = prepared.rows_read, prepared.rows_rejected
-            yield prepared
+            skipped = min(skip, len(prepared.good))
+            skip -= skipped
+            yield replace(prepared, good=prepared.good[skipped:]) if skipped else prepared
 
     def identities(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Yield row, file and the fields *names*, as text, of every row that can be read."""
@@ -187,6 +212,7 @@ class Preparation:
             rows_read=rows + len(block.frame) + len(block.broken),
             rows_rejected=rejected + len(bad),
             share_read=block.share_read,
+            mark=None if self.folds else Mark(start=block.start, read=rows, rejected=rejected),
         )
 
     def _rejected(self, invalid: pl.DataFrame, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -231,6 +257,7 @@ def _one(blocks: Sequence[Block]) -> Block:
         line=pl.concat([b.line for b in blocks], rechunk=True),
         broken=pl.concat([b.broken for b in blocks]),
         share_read=blocks[-1].share_read,
+        start=blocks[0].start,
         printable=all(b.printable for b in blocks),
     )
 

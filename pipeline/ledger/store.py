@@ -28,6 +28,8 @@ BUSY_MS = 10_000
 """How long a call waits for another process that reads or writes the same ledger."""
 ROWS = "rows"
 """The fact that staging is finished: how many rows the run has."""
+CHECKPOINT = "checkpoint"
+"""The fact from where an interrupted staging goes on, as JSON."""
 SET_ASIDE = (Status.REJECTED, Status.SUPERSEDED, Status.UNCHANGED)
 """Statuses of rows that are not staged; their parts are of a kind of the same name."""
 BATCHES = "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part"
@@ -86,16 +88,19 @@ class Ledger:
     def set_fact(self, name: str, value: str) -> None:
         """Set the fact *name*, durably."""
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+            _set_fact(connection, name, value)
 
     # ── staging ──────────────────────────────────────────────────────────────────────────────
 
-    def stage(self, part: StagedPart) -> tuple[BatchId, ...]:
+    def stage(self, part: StagedPart, checkpoint: str | None = None) -> tuple[BatchId, ...]:
         """Name a staged part, its batches and the rows set aside in one transaction.
 
-        The files must be durable already. Returns the numbers of the batches.
+        The files must be durable already. *checkpoint*, where it is given, becomes the fact of that
+        name with them. Returns the numbers of the batches.
         """
         with self._transaction() as connection:
+            if checkpoint is not None:
+                _set_fact(connection, CHECKPOINT, checkpoint)
             for aside in part.aside:
                 for kind in (aside.status.value, "results"):
                     _name_part(connection, kind, aside.file, aside.rows)
@@ -271,6 +276,10 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def _set_fact(connection: sqlite3.Connection, name: str, value: str) -> None:
+    connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
 
 def _name_part(

@@ -38,6 +38,8 @@ the rows that it shares its constants with, and for each unique field (`key 0`, 
 and address. Two keys of one hash are kept apart as if they were equal: safe, and rare."""
 ROUND, PART, SIZE = "round", "part", "size"
 """How many rows must leave one after the other before this one; parts of group and round."""
+PLACE = "\0place"
+"""Column of the pool: which row this is of all that came, from 0."""
 BATCH = "batch"
 """Column of a choice, beside POSITION, in order of dispatch: the batch's first row's POSITION."""
 
@@ -96,11 +98,21 @@ class Batcher:
         self._body_bytes_max = body_bytes_max
         self._waiting: list[pl.DataFrame] = []
         self._rows_seen = 0  # of those that wait, by the last look
+        self._came = self._left = 0
+        self._last_left = -1  # the highest PLACE among the rows that have left
 
     @property
     def rows_pooled(self) -> int:
         """How many rows wait for others to fill a batch with."""
         return sum(frame.height for frame in self._waiting)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the rows of all batches taken so far are the first that came, none left out.
+
+        Then a batcher that begins with the next row makes lawful batches of the rest.
+        """
+        return self._last_left == self._left - 1
 
     def add(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
         """Take the rows of *frame*; return the batches that are complete now, in order of dispatch.
@@ -108,7 +120,10 @@ class Batcher:
         They are slices, made as one asks for them: a frame per batch would not fit in memory where
         hardly two rows agree.
         """
-        self._waiting.append(frame)
+        end = self._came + frame.height
+        places = pl.int_range(self._came, end, dtype=pl.Int64, eager=True).alias(PLACE)
+        self._came = end
+        self._waiting.append(frame.with_columns(places))
         pooled = self.rows_pooled
         if pooled < self._rows_max or (pooled - self._rows_seen) * FRESH_SHARE < self._rows_seen:
             return iter(())
@@ -132,8 +147,16 @@ class Batcher:
         sizes = cut.sizes
         if self._operation.bulk:
             sizes = _within(cut.rows, sizes, columns.sent, self._body_bytes_max)
-        starts = accumulate(sizes, initial=0)
-        return (cut.rows.slice(start, size) for start, size in zip(starts, sizes, strict=False))
+        return self._leave(cut.rows, sizes)
+
+    def _leave(self, rows: pl.DataFrame, sizes: list[int]) -> Iterator[pl.DataFrame]:
+        ends = list(accumulate(sizes))
+        last = rows.get_column(PLACE).cum_max().gather([end - 1 for end in ends])
+        rows = rows.drop(PLACE)
+        for end, size, last_left in zip(ends, sizes, last, strict=True):
+            self._left += size
+            self._last_left = max(self._last_left, last_left)
+            yield rows.slice(end - size, size)
 
     def _gather(self, pool: pl.DataFrame, columns: Columns, *, last: bool) -> Cut:
         """Cut a pool whose rows do not all agree, or in which a key repeats."""

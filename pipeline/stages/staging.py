@@ -33,9 +33,23 @@ class Folders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """What an interrupted staging left: (rows, first row) of each batch, rejected rows, parts."""
+class Reached:
+    """How far a staging is, counted from the first row of the source."""
 
+    rows: int = 0
+    """Good rows, in batches."""
+    rejected: int = 0
+    batches: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What an interrupted staging left: (rows, first row) of each batch, rejected rows, parts.
+
+    `since`: what lies before does not come again.
+    """
+
+    since: Reached = field(default_factory=Reached)
     batches: tuple[tuple[int, int], ...] = ()
     rejected_rows: int = 0
     parts: int = 0
@@ -55,6 +69,7 @@ class Stager:
     _rows: int = 0
     """Of the batches that wait for their part."""
     _batch: int = 0
+    _good_seen: int = 0
     _rejected_seen: int = 0
     _parts: int = 0
     _rejected_parts: int = 0
@@ -62,11 +77,28 @@ class Stager:
 
     def __post_init__(self) -> None:
         self._parts, self._rejected_parts = self.before.parts, self.before.rejected_parts
+        since = self.before.since
+        self._batch, self._good_seen, self._rejected_seen = (
+            since.batches,
+            since.rows,
+            since.rejected,
+        )
+
+    @property
+    def reached(self) -> Reached:
+        """What is durable, once the part that was yielded last is named.
+
+        Rejected rows that wait for their part are not.
+        """
+        waiting = sum(len(rows) for rows, _ in self._rejected)
+        rejected = max(self._rejected_seen, self.before.rejected_rows) - waiting
+        return Reached(rows=self._good_seen - self._rows, rejected=rejected, batches=self._batch)
 
     def add(self, batches: Iterable[pl.DataFrame]) -> Iterator[StagedPart]:
         """Take the next batches; yield the parts that they complete. Raises StorageError."""
         for batch in batches:
             self._batch += 1
+            self._good_seen += len(batch)
             if self._batch <= len(self.before.batches):
                 self._check(batch)
                 continue

@@ -12,7 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import scribe, supply
+from pipeline import checkpoint, scribe, supply
+from pipeline.checkpoint import Checkpoint, Course
 from pipeline.ledger import Ledger
 from pipeline.model import BatchLine, Change, State
 from pipeline.operations import Operation, catalogue
@@ -21,7 +22,7 @@ from pipeline.scribe import Scribe
 from pipeline.stages import results, staging
 from pipeline.stages.delivery import LaneKeys
 from pipeline.stages.delivery.lanes import Keys, Lanes, Ticket
-from pipeline.stages.staging import Stager
+from pipeline.stages.staging import Reached, Stager
 from pipeline.transport.exchange import Exchanger
 
 
@@ -151,6 +152,42 @@ def batch_lost() -> None:
     Stager._check = lambda self, batch: None
 
 
+def sought_too_little() -> None:
+    """Begin one row too early behind the checkpoint: that row is staged twice."""
+    skip = _skip()
+    _set_skip(lambda self: max(0, skip(self) - 1))
+
+
+def sought_too_far() -> None:
+    """Begin one row too late behind the checkpoint: that row is never staged."""
+    skip = _skip()
+    _set_skip(lambda self: skip(self) + bool(self.rows))
+
+
+def _skip() -> Callable[[Checkpoint], int]:
+    getter: Callable[[Checkpoint], int] = vars(Checkpoint)["skip"].fget
+    return getter
+
+
+def _set_skip(skip: Callable[[Checkpoint], int]) -> None:
+    setattr(Checkpoint, "skip", property(skip))  # noqa: B010 - to a type checker it is read-only
+
+
+def rejects_sought_past() -> None:
+    """Name a checkpoint behind rejected rows that are not written yet."""
+    vars(checkpoint)["_covers"] = lambda reached, mark: mark.good <= reached.rows
+
+
+def gathered_sought_past() -> None:
+    """Name a checkpoint though rows before it still wait to be gathered."""
+    after = Course.after
+
+    def always(self: Course, reached: Reached, *, in_order: bool) -> Checkpoint:
+        return after(self, reached, in_order=True)
+
+    Course.after = always
+
+
 MUTANTS: Mapping[str, Callable[[], None]] = {
     mutant.__name__: mutant
     for mutant in (
@@ -165,5 +202,9 @@ MUTANTS: Mapping[str, Callable[[], None]] = {
         results_short,
         results_on_wrong_rows,
         batch_lost,
+        sought_too_little,
+        sought_too_far,
+        rejects_sought_past,
+        gathered_sought_past,
     )
 }

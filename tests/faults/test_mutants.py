@@ -79,6 +79,30 @@ SIGNS = (
         kills=(Kill("staged named", 2),),
         words="rows do not add up",
     ),
+    Sign(
+        mutant="sought_too_little",
+        operation="sessions",
+        kills=(Kill("staged named", 2),),
+        words="rows do not add up",
+    ),
+    Sign(
+        mutant="sought_too_far",
+        operation="sessions",
+        kills=(Kill("staged named", 2),),
+        words="rows do not add up",
+    ),
+    Sign(
+        mutant="rejects_sought_past",
+        operation="sessions",
+        kills=(Kill("staged named", 1),),
+        words="rows do not add up",
+    ),
+    Sign(
+        mutant="gathered_sought_past",
+        operation="referrals",
+        kills=(Kill("staged named", 2),),
+        words="results are missing",
+    ),
 )
 EACH = pytest.mark.parametrize("sign", [pytest.param(sign, id=sign.mutant) for sign in SIGNS])
 

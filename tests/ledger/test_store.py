@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InvariantBroken, RunError, StorageError
-from pipeline.ledger import SET_ASIDE, Ledger, schema
+from pipeline.ledger import CHECKPOINT, SET_ASIDE, Ledger, schema
 from pipeline.model import (
     ApiError,
     Aside,
@@ -90,6 +90,17 @@ def test_a_part_is_named_once(ledger: Ledger) -> None:
     with pytest.raises(InvariantBroken):
         ledger.stage(StagedPart(file="part-1.parquet", batches=((1, 16),)))
     assert ledger.totals().rows == 15
+
+
+def test_a_checkpoint_is_named_with_its_part_or_not_at_all(ledger: Ledger) -> None:
+    part = StagedPart(file="part-2.parquet", batches=((7, 16),))
+    ledger.stage(part, "far")
+    assert ledger.fact(CHECKPOINT) == "far"
+    with pytest.raises(InvariantBroken):
+        ledger.stage(part, "too far")
+    assert ledger.fact(CHECKPOINT) == "far"
+    ledger.stage(StagedPart(file="part-3.parquet", batches=((1, 23),)))
+    assert ledger.fact(CHECKPOINT) == "far"
 
 
 @pytest.mark.parametrize("status", SET_ASIDE)

@@ -108,10 +108,14 @@ class Case:
         edges = [0, *sorted(min(cut, frame.height) for cut in self.cuts), frame.height]
         made: list[pl.DataFrame] = []
         for start, end in pairwise(edges):
-            made += batcher.add(frame.slice(start, end - start))
+            for batch in batcher.add(frame.slice(start, end - start)):
+                made.append(batch)
+                left = {row for one in made for row in one["row"]}
+                assert batcher.in_order is (left == set(range(1, len(left) + 1)))
             assert sum(b.height for b in made) + batcher.rows_pooled == end
         made += batcher.close()
         assert batcher.rows_pooled == 0
+        assert batcher.in_order
         assert list(batcher.close()) == []
         return [batch.to_dicts() for batch in made]
 

@@ -33,6 +33,21 @@ RAW_LENGTH_MAX = 2_000
 BROKEN_SCHEMA = {ROW: pl.UInt64, LINE: pl.UInt64, "reason": pl.String, "raw": pl.String}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a block begins: reading can begin there too, and gives the same rows from there on."""
+
+    reader: int = 0
+    """Which file of the source, from 0."""
+    row: int = 1
+    """The first row's number among all that this file holds, broken ones too."""
+    line: int = 0
+    """The physical line on which it starts; 0 where a format has no lines."""
+
+
+BEGINNING = Start()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Block:
     """Some rows of one file, in order.
@@ -53,6 +68,7 @@ class Block:
     share_read: float | None
     """Of all bytes of all files, how many were read so far (0 to 1). A reader may be a block ahead:
     it is for progress bars, and the one value here that may differ from one reading to the next."""
+    start: Start
     printable: bool = False
     """Whether it is known that no cell has a control character but tab and line ends."""
 

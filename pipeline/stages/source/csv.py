@@ -18,7 +18,7 @@ from pyarrow import csv as arrow_csv
 from pipeline.config.csv import CsvOptions
 from pipeline.errors import InputError
 from pipeline.model import LINE, ROW
-from pipeline.stages.source.block import RAW_LENGTH_MAX, Block
+from pipeline.stages.source.block import BEGINNING, RAW_LENGTH_MAX, Block, Start
 from pipeline.stages.source.numbering import Numbering, Place, newlines_in
 from pipeline.stages.source.stored import Stored, reading
 from pipeline.stages.source.text import MARK, NUL, READ_BYTES, Text, count_lines
@@ -56,12 +56,12 @@ class CsvFile:
         """Every column is text: what it means is for the mapping to say."""
         return dict.fromkeys(self.names, pl.String())
 
-    def blocks(self) -> Iterator[Block]:
-        """Read the file from its start. Raises InputError when it cannot be read to its end.
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """Read the file from *start* on. Raises InputError when it cannot be read to its end.
 
         A row that is longer than a block is read anew with larger ones, and so is what follows.
         """
-        place = Place(row=1, line=self.header_lines + 1)
+        place = Place(row=start.row, line=start.line or self.header_lines + 1)
         for block_bytes in (self.block_bytes, LONG_ROW_BYTES):
             try:
                 with reading(self.stored.name):
@@ -142,6 +142,7 @@ class CsvFile:
         if text.has_nul:
             frame = frame.with_columns(pl.all().str.replace_all(NUL, "\0", literal=True))
         newlines = _newlines_inside(batch, frame) if text.has_quote else None
+        start = numbering.start
         placed, broken = numbering.number(frame.height, newlines)
         faults = self._faults(batch, frame, text)
         if faults:
@@ -159,6 +160,7 @@ class CsvFile:
             line=placed[LINE],
             broken=broken,
             share_read=text.share(),
+            start=start,
             printable=not text.has_control,
         )
 
@@ -207,6 +209,7 @@ class CsvFile:
             "here to the end of the file are not read"
         )
         numbering = Numbering(place)
+        begins = numbering.start
         numbering.lose(place.row, start.decode(errors="replace"), reason)
         placed, broken = numbering.number(0)
         return Block(
@@ -216,6 +219,7 @@ class CsvFile:
             line=placed[LINE],
             broken=broken,
             share_read=1.0,
+            start=begins,
         )
 
 

@@ -20,7 +20,7 @@ from pyarrow import fs
 from pipeline.config.csv import CsvOptions
 from pipeline.config.job import STANDARD_INPUT
 from pipeline.errors import InputError
-from pipeline.stages.source.block import Block
+from pipeline.stages.source.block import BEGINNING, Block, Start
 from pipeline.stages.source.csv import open_csv
 from pipeline.stages.source.fingerprint import fingerprint
 from pipeline.stages.source.ndjson import open_ndjson
@@ -90,8 +90,8 @@ class Reader(Protocol):
     def is_text(self) -> bool:
         """Whether its cells are text in which an empty one may mean "no value"."""
 
-    def blocks(self) -> Iterator[Block]:
-        """All its rows; `share_read` is of this file."""
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """All its rows from *start* on; `share_read` is of this file, and so is `start`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,23 +116,26 @@ class Source:
         """The runs whose failures they are, where they are that; "" for any other file."""
         return tuple(getattr(reader, "origin", "") for reader in self.readers)
 
-    def blocks(self) -> Iterator[Block]:
-        """Read all files: the same blocks each time, with the columns in the same order.
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """Read all files from *start* on, where a block began in an earlier reading.
 
-        Raises InputError when a file cannot be read to its end.
+        From the same start come the same blocks each time, and from any start the same rows, with
+        the columns in the same order. Raises InputError when a file cannot be read to its end.
         """
-        total = max(sum(reader.stored.size for reader in self.readers), 1)
-        before = 0
-        for reader in self.readers:
-            size = reader.stored.size
-            for block in reader.blocks():
+        sizes = [reader.stored.size for reader in self.readers]
+        total = max(sum(sizes), 1)
+        for index, reader in enumerate(self.readers):
+            if index < start.reader:
+                continue
+            before, size = sum(sizes[:index]), sizes[index]
+            for block in reader.blocks(start if index == start.reader else BEGINNING):
                 share = None if block.share_read is None else block.share_read * size
                 yield replace(
                     block,
                     frame=block.frame[list(self.columns)],
                     share_read=None if share is None else (before + share) / total,
+                    start=replace(block.start, reader=index),
                 )
-            before += size
 
     def fingerprint(self) -> str:
         """Say whether it is the same input as another time; fingerprint.py has what it misses."""

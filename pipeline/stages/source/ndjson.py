@@ -14,7 +14,7 @@ import polars as pl
 from pipeline.config.csv import CsvOptions
 from pipeline.errors import InputError
 from pipeline.model import LINE, ROW
-from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, Block
+from pipeline.stages.source.block import BEGINNING, BROKEN_SCHEMA, RAW_LENGTH_MAX, Block, Start
 from pipeline.stages.source.stored import Stored, reading
 from pipeline.stages.source.text import MARK, NUL, Text
 
@@ -34,11 +34,12 @@ class NdjsonFile:
     block_bytes: int = BLOCK_BYTES
     is_text: ClassVar[bool] = False
 
-    def blocks(self) -> Iterator[Block]:
-        """Read the file from its start. Raises InputError when it cannot be read to its end."""
-        before = 0
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """Read the file from *start* on. Raises InputError when it cannot be read to its end."""
+        before = start.row - 1
         with reading(self.stored.name), Text(self.stored, _UTF8) as text:
-            for lines in _line_blocks(text, self.stored.name, self.block_bytes):
+            blocks = _line_blocks(text, self.stored.name, self.block_bytes)
+            for lines in _without_lines(blocks, before):
                 frame, broken = _parsed(lines, self.columns)
                 places = pl.int_range(
                     before + 1, before + lines.count(b"\n") + 1, dtype=pl.UInt64, eager=True
@@ -56,6 +57,7 @@ class NdjsonFile:
                     line=row.alias(LINE),
                     broken=lost,
                     share_read=text.share(),
+                    start=Start(row=before + 1, line=before + 1),
                 )
                 before += len(places)
 
@@ -93,6 +95,15 @@ def _line_blocks(text: Text, name: str, block_bytes: int) -> Iterator[bytes]:
             )
     if rest:
         yield rest + b"\n"
+
+
+def _without_lines(blocks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Yield *blocks* without their first *count* lines, which are not looked into."""
+    for block in blocks:
+        found = block.count(b"\n")
+        if count < found:
+            yield block.split(b"\n", count)[count] if count else block
+        count = max(0, count - found)
 
 
 def _parsed(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.model import LINE, ROW
-from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, nothing_broken
+from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, Start, nothing_broken
 from pipeline.stages.source.text import MARK, NUL
 
 _LOST_SCHEMA = {ROW: pl.UInt64, "newlines": pl.UInt64, "reason": pl.String, "raw": pl.String}
@@ -31,6 +31,11 @@ class Numbering:
     def __init__(self, place: Place) -> None:
         self.place = place
         self._lost: list[tuple[int, int, str, str]] = []
+
+    @property
+    def start(self) -> Start:
+        """Where the next row stands, for whoever wants to read from there another time."""
+        return Start(row=self.place.row, line=self.place.line)
 
     def lose(self, row: int, text: str, reason: str) -> None:
         """Note that *row* broke; *text* is all that stood there. To be told in ascending order."""

@@ -4,8 +4,10 @@ A Parquet file of failures that one of our runs wrote, mended or not, keeps the 
 files of the source it came from.  Never decides what a column means.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 import polars as pl
@@ -15,9 +17,11 @@ from pyarrow import ipc, parquet
 from pipeline.errors import InputError
 from pipeline.model import FAILURES_KEY, LINE, ROW, TEXT_KEY
 from pipeline.stages.source.block import (
+    BEGINNING,
     FAILURE_COLUMNS,
     FAILURE_PLACE,
     Block,
+    Start,
     nothing_broken,
 )
 from pipeline.stages.source.stored import Stored, reading
@@ -41,14 +45,23 @@ class ParquetFile:
     """The run whose failures it holds."""
     block_rows: int = BLOCK_ROWS
 
-    def blocks(self) -> Iterator[Block]:
-        """Read the file from its start. Raises InputError when it cannot be read to its end."""
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """Read the file from *start* on. Raises InputError when it cannot be read to its end.
+
+        Row groups before it are not read.
+        """
         blocks_of = _failed if self.failures else _numbered
         with reading(self.stored.name), self.stored.open() as file:
             # A buffered column is read as it is needed; without, row groups are loaded whole.
             source = parquet.ParquetFile(file, buffer_size=1 << 16, pre_buffer=False)
-            frames = map(pl.DataFrame, source.iter_batches(self.block_rows, use_threads=False))
-            yield from blocks_of(self.stored.name, frames, self.rows)
+            groups = source.metadata.num_row_groups
+            sizes = [source.metadata.row_group(index).num_rows for index in range(groups)]
+            passed = bisect_right([*accumulate(sizes)], start.row - 1)
+            batches = source.iter_batches(
+                self.block_rows, row_groups=range(passed, groups), use_threads=False
+            )
+            frames = _without_rows(map(pl.DataFrame, batches), start.row - 1 - sum(sizes[:passed]))
+            yield from blocks_of(self.stored.name, frames, self.rows, start.row - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +73,17 @@ class ArrowFile:
     block_rows: int = BLOCK_ROWS
     is_text: ClassVar[bool] = False
 
-    def blocks(self) -> Iterator[Block]:
-        """Read the file from its start. Raises InputError when it cannot be read to its end.
+    def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
+        """Read the file from *start* on. Raises InputError when it cannot be read to its end.
 
         A batch of the file is in memory at once: its writer decides how much that is.
         """
         with reading(self.stored.name), self.stored.open() as file:
             source = ipc.open_file(file)
             batches = (source.get_batch(index) for index in range(source.num_record_batches))
-            frames = (part for batch in batches for part in self._parts(batch))
-            yield from _numbered(self.stored.name, frames, None)
+            parts = (part for batch in batches for part in self._parts(batch))
+            frames = _without_rows(parts, start.row - 1)
+            yield from _numbered(self.stored.name, frames, None, start.row - 1)
 
     def _parts(self, batch: pa.RecordBatch) -> Iterator[pl.DataFrame]:
         for start in range(0, batch.num_rows, self.block_rows):
@@ -129,9 +143,18 @@ def _columns(name: str, schema: pa.Schema) -> dict[str, pl.DataType]:
     return dict(pl.DataFrame(schema.empty_table()).schema)
 
 
-def _numbered(name: str, frames: Iterator[pl.DataFrame], rows: int | None) -> Iterator[Block]:
-    """Give each row its number in this file; *rows* is their total, where it is known."""
-    before = 0
+def _without_rows(frames: Iterable[pl.DataFrame], count: int) -> Iterator[pl.DataFrame]:
+    """Yield *frames* without their first *count* rows."""
+    for frame in frames:
+        if count < frame.height:
+            yield frame[count:]
+        count = max(0, count - frame.height)
+
+
+def _numbered(
+    name: str, frames: Iterator[pl.DataFrame], rows: int | None, before: int
+) -> Iterator[Block]:
+    """Give each row its number in this file, of *rows* if that is known; *before* were left out."""
     for frame in frames:
         after = before + frame.height
         yield Block(
@@ -141,16 +164,17 @@ def _numbered(name: str, frames: Iterator[pl.DataFrame], rows: int | None) -> It
             line=_no_lines(frame.height),
             broken=nothing_broken(),
             share_read=after / rows if rows else None,
+            start=Start(row=before + 1),
         )
         before = after
 
 
-def _failed(name: str, frames: Iterator[pl.DataFrame], rows: int) -> Iterator[Block]:
+def _failed(name: str, frames: Iterator[pl.DataFrame], rows: int, before: int) -> Iterator[Block]:
     """Give each row its place in its first source; a block for each stretch of one file."""
-    before = 0
     for frame in frames:
         stretch = pl.col("_file").rle_id().alias("_stretch")
         for part in frame.with_columns(stretch).partition_by("_stretch", maintain_order=True):
+            start = Start(row=before + 1)
             before += part.height
             yield Block(
                 file=part["_file"][0] or name,
@@ -159,6 +183,7 @@ def _failed(name: str, frames: Iterator[pl.DataFrame], rows: int) -> Iterator[Bl
                 line=part["_line"].cast(pl.UInt64).alias(LINE),
                 broken=nothing_broken(),
                 share_read=before / rows,
+                start=start,
             )
 
 
