@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import JobError
@@ -42,6 +42,7 @@ def written(folder: Path, rows: list[tuple[str, bool]], first: int) -> Path:
     return path
 
 
+@example(runs=[[[("b", False), ("c", False), ("a", True)], [("a", False)]]], retries=[])
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     runs=st.lists(FILES, min_size=1, max_size=2),
