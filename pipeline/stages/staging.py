@@ -156,14 +156,12 @@ class Stager:
 def _numbered(batches: list[pl.DataFrame], last: int) -> pl.DataFrame:
     """Return *batches* as one frame with their numbers, up to *last*.
 
-    At once: where hardly two rows agree, a batch has one row, and there are millions of them. In
-    one piece: polars 2.1 writes no JSON of what stands behind an empty chunk (test_staging.py), and
-    the delivery is given these very rows.
+    At once: where hardly two rows agree, a batch has one row, and there are millions of them.
     """
     first = last - len(batches) + 1
     sizes = pl.Series([len(batch) for batch in batches], dtype=pl.UInt32)
     numbers = pl.int_range(first, last + 1, dtype=pl.UInt32, eager=True).alias(BATCH)
-    return pl.concat(batches).rechunk().with_columns(
+    return pl.concat(batches).with_columns(
         pl.select(numbers.repeat_by(sizes).explode()).to_series()
     )
 

@@ -55,6 +55,17 @@ def test_a_batch_of_profiles_is_one_request() -> None:
     ]
 
 
+def test_rows_behind_an_empty_chunk_are_sent_too() -> None:
+    """By itself polars 2.1 writes no JSON of them; a filter leaves such chunks."""
+    rows = profile_rows(Tier=["a", "b", "c", "d"])
+    kept = pl.col("attributes.Tier") != "c"
+    pieces = pl.concat([rows[:2], rows[2:3], rows[3:]], rechunk=False).filter(kept)
+    single = find("profiles-one-by-one")
+    assert single is not None
+    for operation in (profiles(), single):
+        assert to_requests(operation, pieces) == to_requests(operation, rows.filter(kept))
+
+
 def test_no_rows_make_no_request() -> None:
     assert to_requests(profiles(), profile_rows(Tier=["gold"]).clear()) == []
 

@@ -5,8 +5,6 @@ part, or before the ledger has named it. What the ledger names is the truth; wha
 is deleted before the next try, as the journey does.
 """
 
-import io
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -167,19 +165,6 @@ def test_a_part_is_of_useful_size(tmp_path: Path) -> None:
     disk.stage([1000] * 120, 1, None)
     full, rest = divmod(120_000, PART_ROWS)
     assert [len(frame) for frame in disk.read("staged")] == [PART_ROWS] * full + [rest]
-
-
-def test_what_the_delivery_is_given_is_in_one_piece(tmp_path: Path) -> None:
-    """A batch of rows from here and there may have empty chunks, and rows behind them."""
-    pieces = [batch(1, 2), batch(3, 1).clear(), batch(3, 1)]
-    stager = Stager(folders=Disk(tmp_path).folders)
-    parts = [*stager.add([pl.concat(pieces, rechunk=False)]), *stager.close()]
-    assert [part.batches for part in parts] == [((3, 1),)]
-    assert stager.written is not None
-    assert set(stager.written.n_chunks("all")) == {1}
-    text = io.BytesIO()
-    stager.written.write_json(text)
-    assert [row["row"] for row in json.loads(text.getvalue())] == [1, 2, 3]
 
 
 def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:

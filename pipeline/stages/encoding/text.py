@@ -67,8 +67,11 @@ def each(body: Body) -> list[bytes]:
 
 
 def _frame(body: Body) -> pl.DataFrame:
-    """Return *body* as a frame for polars to write: structs for objects, marks for JSON texts."""
-    return _objects(body, body.members, ())
+    """Return *body* as a frame for polars to write: structs for objects, marks for JSON texts.
+
+    In one piece: polars 2.1 does not write the rows that stand behind an empty chunk.
+    """
+    return _objects(body, body.members, ()).rechunk()
 
 
 def _objects(body: Body, members: Branch, path: Path) -> pl.DataFrame:
