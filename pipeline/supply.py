@@ -26,8 +26,7 @@ from pipeline.stages.staging import read_part
 
 AHEAD_ROWS = 1_000_000
 """Rows staged and not yet taken up by the delivery, at most: a run that stops early should not
-have staged a hundred million rows first; one that is killed late should have little left to stage,
-since a resume goes through the source again."""
+have staged a hundred million rows first; one that is killed late should have little left to do."""
 AHEAD_BATCHES = 8
 """Batches encoded and not yet taken up by the delivery, at most: some 2 MB."""
 PARTS_FRESH = 4
