@@ -32,7 +32,7 @@ from pipeline.events import (
 from pipeline.ledger import ROWS, SET_ASIDE, Ledger
 from pipeline.model import Exchange, Request, StagedPart, Status
 from pipeline.operations import find
-from pipeline.preparation import Preparation, ahead
+from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
@@ -123,7 +123,7 @@ def stage(
 
     mark = course.begun.mark
     rows, rejected = mark.read, mark.rejected
-    for prepared in ahead(preparation.blocks(mark, skip=course.begun.skip)):
+    for prepared in preparation.blocks(mark, skip=course.begun.skip):
         course.passes(prepared.mark)
         journey.look_at_clock()
         if journey.stopped is not None:

@@ -6,7 +6,6 @@ always: an interrupted staging relies on it.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -231,15 +230,6 @@ class Preparation:
     def _none_rejected(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         nothing = self.nothing_rejected
         return nothing, results.of_rejected(self.job.operation, nothing, stage=pl.lit(""))
-
-
-def ahead(blocks: Iterator[Prepared]) -> Iterator[Prepared]:
-    """Yield *blocks*, each made in a thread while the one before it is batched and written."""
-    with ThreadPoolExecutor(1, "preparation") as thread:
-        coming = thread.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = thread.submit(next, blocks, None)
-            yield block
 
 
 def _together(blocks: Iterator[Block]) -> Iterator[Block]:
