@@ -29,7 +29,7 @@ AHEAD_ROWS = 1_000_000
 have staged a hundred million rows first; one that is killed late should have little left to do."""
 AHEAD_BATCHES = 8
 """Batches encoded and not yet taken up by the delivery, at most: some 2 MB."""
-PARTS_FRESH = 4
+PARTS_FRESH = 2
 """Parts kept from staging, at most: some 10 MB each."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
