@@ -99,18 +99,18 @@ class Client:
         address = proxy_for(base_url)
         self._key = key
         self._timeout_s = timeout_s
+        self._connect_s = min(CONNECT_S_MAX, timeout_s)
         self._words: dict[str, object] = {
             "host": urlsplit(base_url).netloc,
             "proxy": urlsplit(address or "").netloc.rpartition("@")[2],
-            "connect_s": min(CONNECT_S_MAX, timeout_s),
+            "connect_s": self._connect_s,
             "timeout_s": timeout_s,
             "answer_mib": ANSWER_BYTES_MAX // 2**20,
         }
         self._road = _road(base_url, address)
         self._pool = Pool(self._open, connections_max=connections_max)
         # A proxy for http:// is told the whole address, and the login that a tunnel has of its own.
-        told = self._road is not None and self._road.proxy is not None and not self._road.is_tls
-        login = self._road.proxy.login if told and self._road and self._road.proxy else None
+        told = self._road.proxy if self._road and not self._road.is_tls else None
         base = base_url.rstrip("/")
         self._base = base if told else urlsplit(base).path
         lines = {
@@ -120,8 +120,8 @@ class Client:
             "Accept-Encoding": "gzip, deflate",
             "User-Agent": USER_AGENT,
         }
-        if login:
-            lines["Proxy-Authorization"] = login.reveal()
+        if told and told.login:
+            lines["Proxy-Authorization"] = told.login.reveal()
         for name, text in [("the base URL", self._base), *lines.items()]:
             if not TEXT.fullmatch(text):
                 raise InvariantBroken(f"{name} has a line break, or other than ASCII, in it")
@@ -170,7 +170,7 @@ class Client:
 
     async def _take(self) -> Connection:
         try:
-            with anyio.fail_after(float(str(self._words["connect_s"]))):
+            with anyio.fail_after(self._connect_s):
                 return await self._pool.take()
         except TimeoutError as error:
             raise _NotInTime from error

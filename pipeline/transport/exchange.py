@@ -179,7 +179,7 @@ class Exchanger:
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
             sent_mono = self.clock.monotonic()
-            result = await self._attempt(request, course)
+            result = await self._attempt(request, course, sent_mono)
             course.charged += not (is_probe and isinstance(result, Fault) and not result.sent)
             judged = judge(result, course.rule)
             course.perhaps |= judged.judgement is Judgement.PERHAPS
@@ -227,8 +227,8 @@ class Exchanger:
             self.stop(gate.reason)
         return gate
 
-    async def _attempt(self, request: Request, course: _Course) -> Answer | Fault:
-        sent_at, sent_mono = self.clock.now(), self.clock.monotonic()
+    async def _attempt(self, request: Request, course: _Course, sent_mono: float) -> Answer | Fault:
+        sent_at = self.clock.now()
         self.in_flight += 1
         try:
             self.tell(RequestSent(in_flight=self.in_flight))
