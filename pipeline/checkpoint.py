@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 
 from pipeline.ledger import CHECKPOINT, Ledger
 from pipeline.model import Status
+from pipeline.parts import Repeats
 from pipeline.preparation import FIRST, Mark
 from pipeline.run_folder import RunFolder
 from pipeline.stages.source import Start
@@ -64,7 +65,7 @@ class Course:
         begun = Checkpoint.from_json(fact) if fact else Checkpoint()
         return cls(begun=begun, staged_before=ledger.totals().batches)
 
-    def stager(self, folder: RunFolder, ledger: Ledger) -> Stager:
+    def stager(self, folder: RunFolder, ledger: Ledger, repeats: Repeats) -> Stager:
         """Return the stager that recognises what lies behind the checkpoint and is staged."""
         begun = self.begun
         before = Before(
@@ -75,7 +76,7 @@ class Course:
             rejected_parts=len(ledger.files("rejected")),
         )
         folders = Folders(staged=folder.staged, rejected=folder.rejected, results=folder.results)
-        return Stager(folders=folders, before=before)
+        return Stager(folders=folders, before=before, repeats=repeats)
 
     def passes(self, mark: Mark | None) -> None:
         """Hear that a block begins at *mark*; None: that reading could not begin there."""

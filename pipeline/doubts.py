@@ -34,6 +34,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.operations import Evidence, Operation, Repeat, find
+from pipeline.parts import scan_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages.delivery import REPLAY_S, take
 from pipeline.stages.delivery.evidence import (
@@ -151,7 +152,7 @@ class Inquiry:
     def _rows(self, batch: BatchLine) -> pl.DataFrame:
         path = self.folder.staged / batch.file
         with durable.reading(path, pl.exceptions.PolarsError):
-            return pl.scan_parquet(path).drop(SOURCE).slice(batch.start, batch.rows).collect()
+            return scan_part(path).drop(SOURCE).slice(batch.start, batch.rows).collect()
 
     async def _shown(self, evidence: Evidence, rows: pl.DataFrame) -> dict[str, list[Found] | None]:
         """Ask what belongs to the key of each of *rows*; None where there is no answer."""

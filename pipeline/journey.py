@@ -113,7 +113,7 @@ def stage(
     """
     ledger, limits = journey.ledger, journey.job.limits
     course, batcher = Course.of(ledger), preparation.batcher()
-    stager = course.stager(journey.folder, ledger)
+    stager = course.stager(journey.folder, ledger, preparation.repeats)
 
     def name(parts: Iterator[StagedPart]) -> None:
         for part in parts:

@@ -24,6 +24,8 @@ HEAD = "head"
 FAILURES_KEY, TEXT_KEY = "pipeline.failures", "pipeline.text"
 """In the metadata of a Parquet file: that it holds the failures of one of our runs, whose name is
 the value; and whether the cells of their source were text ("yes" or "no")."""
+REPEATS_KEY = "pipeline.repeats"
+"""In the metadata of a staged part: which of its columns say what others say (`parts.Repeats`)."""
 
 
 class Status(enum.StrEnum):

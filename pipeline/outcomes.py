@@ -10,9 +10,9 @@ import polars as pl
 from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import BATCH, FILE, KEY, LINE, ROW, BatchId, BatchLine
 from pipeline.operations import Operation
+from pipeline.parts import read_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages import results
-from pipeline.stages.staging import read_part
 
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""

@@ -15,6 +15,7 @@ from pipeline.config.column import Column
 from pipeline.config.job import Job
 from pipeline.errors import JobError
 from pipeline.model import FILE, ROW, SOURCE
+from pipeline.parts import Repeats
 from pipeline.stages import folding, mapping, results, validation
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import BEGINNING, Block, Source, Start, nothing_broken, open_source
@@ -46,7 +47,7 @@ class Prepared:
     """What some rows have come to, good and rejected, each in order; and the totals so far."""
 
     good: pl.DataFrame
-    """row, file, line, key, the fields of the API, and `source`."""
+    """row, file, line, key, the fields of the API, `source`; what `repeats` names is left out."""
     rejected: pl.DataFrame
     """row, file, line, reasons, raw, and `source` (null where the line could not be parsed)."""
     rejected_results: pl.DataFrame
@@ -73,10 +74,11 @@ class Preparation:
             job.operation,
             self.source.columns,
             zone=job.zone,
-            null_values=job.csv.null_values if self.source.is_text else (),
+            null_values=self._null_values,
         )
         self._groups = folding.Groups(operation=job.operation)
         self.folds = folding.is_folding(job.operation, tuple(self.mapping.schema))
+        self.repeats = self._repeats()
         self.checks = tuple(self._checks())
         self._checks_of_printable = tuple(self._checks(printable=True))
         self._check_constants()
@@ -119,6 +121,26 @@ class Preparation:
     def nothing_rejected(self) -> pl.DataFrame:
         """The rejected rows of a source without any: the columns, and no row."""
         return validation.unreadable(nothing_broken(), file="", source=self._struct)
+
+    @property
+    def _null_values(self) -> tuple[str, ...]:
+        return self.job.csv.null_values if self.source.is_text else ()
+
+    def _repeats(self) -> Repeats:
+        """Return what the good rows say twice: not where folding changes fields after mapping.
+
+        Nor where a null could have been one of several texts, or a null.
+        """
+        if self.folds:
+            return Repeats()
+        key, nulls = self.job.operation.key, self._null_values
+        is_known = not nulls or (len(nulls) == 1 and not self.source.has_nulls)
+        fields = {t.repeated: t.name for t in self.mapping.targets if t.repeated and is_known}
+        return Repeats(
+            key=key if self.mapping.schema[key] == pl.String else None,
+            columns={name: fields.get(name) for name in self.source.columns},
+            blank=nulls[0] if nulls else None,
+        )
 
     @property
     def _struct(self) -> pl.Struct:
@@ -206,7 +228,7 @@ class Preparation:
         )
         bad, told = self._rejected(checked.rejected, block)
         return Prepared(
-            good=checked.good,
+            good=self.repeats.left_out(checked.good),
             rejected=bad,
             rejected_results=told,
             rows_read=rows + len(block.frame) + len(block.broken),

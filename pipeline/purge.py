@@ -23,9 +23,9 @@ from pipeline.ledger import ROWS, SET_ASIDE, Ledger
 from pipeline.ledger.scrub import scrub
 from pipeline.model import BATCH, FILE, HEAD, KEY, LINE, ROW, SOURCE, Status
 from pipeline.operations import Operation
+from pipeline.parts import read_part, scan_part, write_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages import mapping
-from pipeline.stages.staging import read_part, write_part
 
 THEIRS = "\0theirs"
 NUMBERS = {ROW, FILE, LINE, BATCH, HEAD}
@@ -128,7 +128,7 @@ class _Run:
     def _named(self, path: Path) -> pl.Expr:
         """Return which rows of a staged part name one of the people."""
         people = {KEY, *_people(self.job.operation)}
-        columns = [name for name in pl.read_parquet_schema(path) if name in people]
+        columns = [name for name in scan_part(path).collect_schema() if name in people]
         return pl.any_horizontal(pl.col(columns).cast(pl.String).is_in(self.keys))
 
     def _named_in_source(self, path: Path) -> pl.Expr:

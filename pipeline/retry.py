@@ -18,11 +18,11 @@ from pipeline.errors import JobError, RunError
 from pipeline.family import Relative
 from pipeline.ledger import Ledger
 from pipeline.model import FILE, KEY, LINE, ROW, SOURCE, Aside, StagedPart, Status
+from pipeline.parts import write_part
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.stages import results
 from pipeline.stages.source import FAILURE_COLUMNS
-from pipeline.stages.staging import write_part
 
 ROWS_AT_ONCE = 50_000
 EXAMPLES = 20

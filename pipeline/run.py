@@ -16,9 +16,9 @@ from pipeline import family
 from pipeline.config.job import Job
 from pipeline.ledger import Ledger
 from pipeline.model import Status, Summary
+from pipeline.parts import read_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages.results import place_of, schema_of
-from pipeline.stages.staging import read_part
 
 REASONS_SHOWN = 10
 UNFINISHED = "not finished"

@@ -17,9 +17,9 @@ from pipeline.ledger import FINAL, Ledger
 from pipeline.model import Change, RequestLine, State, Status
 from pipeline.operations import Operation
 from pipeline.outcomes import rows_of
+from pipeline.parts import write_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages import results
-from pipeline.stages.staging import write_part
 
 RESULTS_ROWS = 50_000
 """Rows of a results part: durable in some 13 ms (measured)."""

@@ -19,6 +19,7 @@ from pipeline.errors import JobError
 from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import BATCH, FILE, KEY, LINE, ROW, SOURCE, BatchId, RequestLine, Status
 from pipeline.operations import Operation
+from pipeline.parts import scan_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages.delivery.answers import TEXT_MAX
 
@@ -140,7 +141,7 @@ def _story(one: family.Relative, row: int, file: str) -> Story | None:
     is_it = (pl.col(ROW) == row) & (pl.col(FILE) == file)
     for path in _parts(folder):
         with durable.reading(path, pl.exceptions.PolarsError):
-            found = pl.scan_parquet(path).with_row_index("\0place").filter(is_it).collect()
+            found = scan_part(path).with_row_index("\0place").filter(is_it).collect()
         if len(found):
             return _told(folder, operation, found.row(0, named=True))
     return None

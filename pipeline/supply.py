@@ -17,12 +17,12 @@ from anyio import from_thread, to_thread
 
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger
-from pipeline.model import SOURCE, BatchId, BatchLine, Positions, Request
+from pipeline.model import KEY, SOURCE, BatchId, BatchLine, Positions, Request
 from pipeline.operations import Operation
+from pipeline.parts import read_part
 from pipeline.run_folder import RunFolder
 from pipeline.stages import encoding
 from pipeline.stages.delivery import Draft, LaneKeys, drafts, lane_keys
-from pipeline.stages.staging import read_part
 
 AHEAD_ROWS = 1_000_000
 """Rows staged and not yet taken up by the delivery, at most: a run that stops early should not
@@ -80,7 +80,7 @@ class Supply:
             return
         with self._changed:
             if len(self._fresh) < PARTS_FRESH:
-                self._fresh[file] = rows.drop(SOURCE)
+                self._fresh[file] = rows.drop(SOURCE, strict=False)
             self._ahead += rows.height
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._over or self._ahead <= AHEAD_ROWS)
@@ -201,7 +201,7 @@ class Supply:
         with self._changed:
             rows = self._fresh.pop(file, None)
         if rows is None:
-            rows = read_part(self.folder.staged / file, without=SOURCE)
+            rows = read_part(self.folder.staged / file, without=(KEY, SOURCE))
         keys = lane_keys(self.operation, rows, self._alive)
         self._alive.add(keys)
         return _Part(file=file, rows=rows, keys=keys)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import durable
 from pipeline.errors import LimitError
 from pipeline.model import BATCH, ROW, Aside, StagedPart, Status
+from pipeline.parts import Repeats, write_part
 
 PART_ROWS = 25_000
 """Rows of a part: durable in some 10 ms; twice as many took 40 MB more at a peak (measured)."""
@@ -62,6 +62,8 @@ class Stager:
 
     folders: Folders
     before: Before = field(default_factory=Before)
+    repeats: Repeats = field(default_factory=Repeats)
+    """What the rows do not say twice."""
     written: pl.DataFrame | None = None
     """The rows of the part that was yielded last, as they were written; None where it has none."""
     _batches: list[pl.DataFrame] = field(default_factory=list)
@@ -145,7 +147,7 @@ class Stager:
         if batches:
             self._parts += 1
             file, self.written = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
-            write_part(self.written, self.folders.staged / file)
+            write_part(self.written, self.folders.staged / file, self.repeats)
         return StagedPart(
             file=file,
             batches=tuple((len(batch), batch[ROW][0]) for batch in batches),
@@ -164,27 +166,6 @@ def _numbered(batches: list[pl.DataFrame], last: int) -> pl.DataFrame:
     return pl.concat(batches).with_columns(
         pl.select(numbers.repeat_by(sizes).explode()).to_series()
     )
-
-
-def write_part(frame: pl.DataFrame, path: Path) -> None:
-    """Write *frame* durably to *path* as Parquet. Raises StorageError."""
-
-    def write(temporary: Path) -> None:
-        # Statistics would save no reading: parts are read whole, or by their columns.
-        frame.write_parquet(temporary, compression="snappy", statistics=False)
-
-    durable.write_file(path, write, pl.exceptions.ComputeError)
-
-
-def read_part(path: Path, columns: list[str] | None = None, *, without: str = "") -> pl.DataFrame:
-    """Return *columns* of the part at *path*, else all but one. Raises StorageError if it is gone.
-
-    Read by name: a scan that drops a column takes twice as long (measured).
-    """
-    with durable.reading(path, pl.exceptions.PolarsError):
-        if without:
-            columns = [name for name in pl.read_parquet_schema(path) if name != without]
-        return pl.read_parquet(path, columns=columns)
 
 
 def _changed() -> LimitError:

@@ -40,6 +40,12 @@ class Target:
         """Whether what is sent is the text of one column, letter by letter."""
         return self.field.kind is Kind.STRING and self.cell.meta.is_column()
 
+    @property
+    def repeated(self) -> str | None:
+        """The column of text that is sent as it stands, where there is one."""
+        as_it_stands = self.cell.meta.is_column() and self.value.meta.is_column()
+        return self.cell.meta.output_name() if as_it_stands and self.dtype == pl.String else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:

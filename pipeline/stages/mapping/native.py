@@ -43,7 +43,9 @@ def read(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
         return text.read(cell.cast(pl.String), how)
     if dtype == pl.Binary:
         return text.read(utf8(cell), how)
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if dtype == pl.String:
+        return text.read(cell, how)
+    if dtype in (pl.Categorical, pl.Enum):
         return text.read(cell.cast(pl.String), how)
     readers = {
         Kind.STRING: string,

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from pipeline import durable
 from pipeline.model import BATCH, FAILURES_KEY, FILE, LINE, ROW, SOURCE, TEXT_KEY, Status
+from pipeline.parts import scan_part
 
 FAILED = (Status.REJECTED, Status.REFUSED, Status.FAILED)
 WORDS = ("stage", "http_status", "error_title", "error_details", "error_pointer")
@@ -154,7 +155,7 @@ def _rejected(path: Path, results: Path) -> pl.DataFrame:
 def _refused(path: Path, batches: pl.Series, settled: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of a staged part that are among *settled*, with what became of them."""
     with durable.reading(path, pl.exceptions.PolarsError):
-        staged = pl.scan_parquet(path).filter(pl.col(BATCH).is_in(batches))
+        staged = scan_part(path).filter(pl.col(BATCH).is_in(batches))
         rows = staged.select(ROW, FILE, LINE, SOURCE).collect()
     joined = rows.join(settled.drop(BATCH), on=[ROW, FILE], how="inner", maintain_order="left")
     reason = pl.concat_str("error_title", "error_details", separator=": ", ignore_nulls=True)

@@ -50,6 +50,7 @@ class CsvFile:
     """Lines before the first row."""
     block_bytes: int = BLOCK_BYTES
     is_text: ClassVar[bool] = True
+    has_nulls: ClassVar[bool] = False
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -90,6 +90,10 @@ class Reader(Protocol):
     def is_text(self) -> bool:
         """Whether its cells are text in which an empty one may mean "no value"."""
 
+    @property
+    def has_nulls(self) -> bool:
+        """Whether a cell may be null."""
+
     def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
         """All its rows from *start* on; `share_read` is of this file, and so is `start`."""
 
@@ -110,6 +114,11 @@ class Source:
     def is_text(self) -> bool:
         """Whether cells are text and an empty one may mean "no value": CSV, or once was."""
         return all(reader.is_text for reader in self.readers)
+
+    @property
+    def has_nulls(self) -> bool:
+        """Whether a cell may be null: in all but CSV."""
+        return any(reader.has_nulls for reader in self.readers)
 
     @property
     def origins(self) -> tuple[str, ...]:

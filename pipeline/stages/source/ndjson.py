@@ -33,6 +33,7 @@ class NdjsonFile:
     columns: dict[str, pl.DataType]
     block_bytes: int = BLOCK_BYTES
     is_text: ClassVar[bool] = False
+    has_nulls: ClassVar[bool] = True
 
     def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
         """Read the file from *start* on. Raises InputError when it cannot be read to its end."""

@@ -44,6 +44,7 @@ class ParquetFile:
     origin: str = ""
     """The run whose failures it holds."""
     block_rows: int = BLOCK_ROWS
+    has_nulls: ClassVar[bool] = True
 
     def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
         """Read the file from *start* on. Raises InputError when it cannot be read to its end.
@@ -72,6 +73,7 @@ class ArrowFile:
     columns: dict[str, pl.DataType]
     block_rows: int = BLOCK_ROWS
     is_text: ClassVar[bool] = False
+    has_nulls: ClassVar[bool] = True
 
     def blocks(self, start: Start = BEGINNING) -> Iterator[Block]:
         """Read the file from *start* on. Raises InputError when it cannot be read to its end.
