@@ -30,13 +30,15 @@ from pipeline.events import (
     StagingFinished,
 )
 from pipeline.ledger import ROWS, SET_ASIDE, Ledger
-from pipeline.model import Exchange, Request, StagedPart, Status
+from pipeline.model import Exchange, Request, Status
+from pipeline.naming import Namer
 from pipeline.operations import find
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
 from pipeline.stages.delivery import Delivery, Noting, Ports, Proof, deliver
+from pipeline.stages.staging import Part
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.verdict import expects_answer, rule_of
@@ -114,29 +116,27 @@ def stage(
     ledger, limits = journey.ledger, journey.job.limits
     course, batcher = Course.of(ledger), preparation.batcher()
     stager = course.stager(journey.folder, ledger, preparation.repeats)
-
-    def name(parts: Iterator[StagedPart]) -> None:
-        for part in parts:
-            checkpoint = course.after(stager.reached, in_order=batcher.in_order)
-            ledger.stage(part, checkpoint.to_json())
-            staged(part.file, stager.written)
-
     mark = course.begun.mark
     rows, rejected = mark.read, mark.rejected
-    for prepared in preparation.blocks(mark, skip=course.begun.skip):
-        course.passes(prepared.mark)
-        journey.look_at_clock()
-        if journey.stopped is not None:
-            raise journey.stopped
-        rows, rejected = prepared.rows_read, prepared.rows_rejected
-        if len(prepared.rejected):
-            name(stager.reject(prepared.rejected, prepared.rejected_results))
-        name(stager.add(batcher.add(prepared.good)))
-        journey.tell(RowsStaged(read=rows, rejected=rejected, share_read=prepared.share_read))
-        if rows >= SHARE_ROWS_MIN:
-            _check(journey, limits.max_rejected, "rejected", rejected, rows)
-    name(stager.add(batcher.close()))
-    name(stager.close())
+    with Namer(ledger, staged) as namer:
+
+        def name(parts: Iterator[Part]) -> None:
+            namer.name(parts, lambda: course.after(stager.reached, in_order=batcher.in_order))
+
+        for prepared in preparation.blocks(mark, skip=course.begun.skip):
+            course.passes(prepared.mark)
+            journey.look_at_clock()
+            if journey.stopped is not None:
+                raise journey.stopped
+            rows, rejected = prepared.rows_read, prepared.rows_rejected
+            if len(prepared.rejected):
+                name(stager.reject(prepared.rejected, prepared.rejected_results))
+            name(stager.add(batcher.add(prepared.good)))
+            journey.tell(RowsStaged(read=rows, rejected=rejected, share_read=prepared.share_read))
+            if rows >= SHARE_ROWS_MIN:
+                _check(journey, limits.max_rejected, "rejected", rejected, rows)
+        name(stager.add(batcher.close()))
+        name(stager.close())
     ledger.set_fact(ROWS, str(rows + int(ledger.fact(ASIDE) or 0)))
     journey.tell(StagingFinished(rows=rows, rejected=rejected))
     if fill := caution.fill(journey.job.operation, ledger.totals()):

@@ -64,12 +64,15 @@ class Repeats:
         return cls(**json.loads(pl.read_parquet_metadata(path).get(REPEATS_KEY, "{}")))
 
 
-def write_part(frame: pl.DataFrame, path: Path, repeats: Repeats | None = None) -> None:
+NOTHING = Repeats()
+
+
+def write_part(frame: pl.DataFrame, path: Path, repeats: Repeats = NOTHING) -> None:
     """Write *frame* durably to *path* as Parquet. Raises StorageError.
 
     repeats: what is left out of it already.
     """
-    metadata = repeats.to_metadata() if repeats else None
+    metadata = repeats.to_metadata() if repeats != NOTHING else None
 
     def write(temporary: Path) -> None:
         # Statistics would save no reading: parts are read whole, or by their columns.

@@ -4,6 +4,7 @@ A thread reads and encodes them, a few batches ahead of the delivery, and a stag
 ahead of both is held back. Knows the ledger, staged files and the encoding; never the network.
 """
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -13,7 +14,7 @@ from weakref import WeakSet
 
 import anyio
 import polars as pl
-from anyio import from_thread, to_thread
+from anyio import to_thread
 
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger
@@ -69,6 +70,8 @@ class Supply:
     """Drafts, batch by batch; then why there are no more, or None."""
     _wanted: anyio.Event | None = None
     """What the delivery waits for while nothing is ready."""
+    _loop: asyncio.AbstractEventLoop = field(init=False)
+    """That of the delivery: nobody waits until it has heard."""
     _alive: WeakSet[LaneKeys] = field(default_factory=WeakSet)
     """The keys of the parts whose requests may be on their way: drafts hold on to them."""
 
@@ -116,6 +119,7 @@ class Supply:
 
     async def fill(self) -> None:
         """Make ready what `drafts` yields, a few batches ahead, until it has all or wants none."""
+        self._loop = asyncio.get_running_loop()
         await to_thread.run_sync(self._fill)
 
     async def _next(self) -> Sequence[Draft] | PipelineError | None:
@@ -148,7 +152,7 @@ class Supply:
             self._changed.notify_all()
             wanted, self._wanted = self._wanted, None
         if wanted is not None and not self._over:
-            from_thread.run_sync(wanted.set)
+            self._loop.call_soon_threadsafe(wanted.set)
         return not self._over
 
     def _all_drafts(self) -> Iterator[tuple[BatchLine, Sequence[Draft]]]:
@@ -189,13 +193,13 @@ class Supply:
         whole = [(b.start, b.start + b.rows) for b in batches if operation.bulk and not b.requests]
         encoded = encoding.to_batches(operation, part.rows, whole) if whole else iter(())
         for batch in batches:
-            rows = part.rows.slice(batch.start, batch.rows)
             requests: list[Request] = []
             if not operation.bulk:
+                rows = part.rows.slice(batch.start, batch.rows)
                 requests = encoding.to_requests(operation, rows)
             elif not batch.requests:
                 requests = [next(encoded)]
-            yield batch, list(drafts(batch, rows, part.keys, requests))
+            yield batch, list(drafts(batch, part.rows, part.keys, requests))
 
     def _load(self, file: str) -> _Part:
         with self._changed:

@@ -56,16 +56,30 @@ class Before:
     rejected_parts: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """A part that is complete, and not on disk yet."""
+
+    named: StagedPart
+    """What the ledger is to hear of it, once it is written."""
+    rows: pl.DataFrame | None
+    """Its good rows, where it has some."""
+    files: tuple[tuple[pl.DataFrame, Path, Repeats], ...]
+
+    def write(self) -> None:
+        """Make it durable. Raises StorageError."""
+        for frame, path, repeats in self.files:
+            write_part(frame, path, repeats)
+
+
 @dataclass(slots=True, kw_only=True)
 class Stager:
-    """Takes batches and rejected rows in order, and yields a `StagedPart` for each durable part."""
+    """Takes batches and rejected rows in order, and yields each part when it is complete."""
 
     folders: Folders
     before: Before = field(default_factory=Before)
     repeats: Repeats = field(default_factory=Repeats)
     """What the rows do not say twice."""
-    written: pl.DataFrame | None = None
-    """The rows of the part that was yielded last, as they were written; None where it has none."""
     _batches: list[pl.DataFrame] = field(default_factory=list)
     _rejected: list[tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=list)
     _rows: int = 0
@@ -88,7 +102,7 @@ class Stager:
 
     @property
     def reached(self) -> Reached:
-        """What is durable, once the part that was yielded last is named.
+        """What is durable, once the part that was yielded last is written and named.
 
         Rejected rows that wait for their part are not.
         """
@@ -96,8 +110,8 @@ class Stager:
         rejected = max(self._rejected_seen, self.before.rejected_rows) - waiting
         return Reached(rows=self._good_seen - self._rows, rejected=rejected, batches=self._batch)
 
-    def add(self, batches: Iterable[pl.DataFrame]) -> Iterator[StagedPart]:
-        """Take the next batches; yield the parts that they complete. Raises StorageError."""
+    def add(self, batches: Iterable[pl.DataFrame]) -> Iterator[Part]:
+        """Take the next batches; yield the parts that they complete."""
         for batch in batches:
             self._batch += 1
             self._good_seen += len(batch)
@@ -107,52 +121,51 @@ class Stager:
             self._batches.append(batch)
             self._rows += len(batch)
             if self._rows >= PART_ROWS:
-                yield self._write()
+                yield self._part()
 
-    def reject(self, rejected: pl.DataFrame, results: pl.DataFrame) -> Iterator[StagedPart]:
+    def reject(self, rejected: pl.DataFrame, results: pl.DataFrame) -> Iterator[Part]:
         """Take rejected rows with their results, row by row the same; yield a part when due."""
         known = min(len(rejected), max(0, self.before.rejected_rows - self._rejected_seen))
         self._rejected_seen += len(rejected)
         if known < len(rejected):
             self._rejected.append((rejected[known:], results[known:]))
         if sum(len(rows) for rows, _ in self._rejected) >= REJECTED_ROWS_MAX:
-            yield self._write(rejected=True)
+            yield self._part(rejected=True)
 
-    def close(self) -> Iterator[StagedPart]:
+    def close(self) -> Iterator[Part]:
         """Yield what is left. Raises LimitError when less came than was staged before."""
         fewer_batches = self._batch < len(self.before.batches)
         if fewer_batches or self._rejected_seen < self.before.rejected_rows:
             raise _changed()
         if self._batches or self._rejected:
-            yield self._write(rejected=True)
+            yield self._part(rejected=True)
 
     def _check(self, batch: pl.DataFrame) -> None:
         if self.before.batches[self._batch - 1] != (len(batch), batch[ROW][0]):
             raise _changed()
 
-    def _write(self, *, rejected: bool = False) -> StagedPart:
+    def _part(self, *, rejected: bool = False) -> Part:
         self._parts_since += 1
         aside: tuple[Aside, ...] = ()
+        files: list[tuple[pl.DataFrame, Path, Repeats]] = []
         if self._rejected and (rejected or self._parts_since >= PARTS_BETWEEN_REJECTED):
             self._parts_since = 0
             self._rejected_parts += 1
             file = f"rejected-{self._rejected_parts:06}.parquet"
             rows, results = (pl.concat(frames) for frames in zip(*self._rejected, strict=True))
-            write_part(rows, self.folders.rejected / file)
-            write_part(results, self.folders.results / file)
+            files += [(rows, self.folders.rejected / file, Repeats())]
+            files += [(results, self.folders.results / file, Repeats())]
             aside = (Aside(status=Status.REJECTED, file=file, rows=len(rows)),)
             self._rejected = []
         batches, self._batches, self._rows = self._batches, [], 0
-        file, self.written = "", None
+        file, good = "", None
         if batches:
             self._parts += 1
-            file, self.written = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
-            write_part(self.written, self.folders.staged / file, self.repeats)
-        return StagedPart(
-            file=file,
-            batches=tuple((len(batch), batch[ROW][0]) for batch in batches),
-            aside=aside,
-        )
+            file, good = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
+            files += [(good, self.folders.staged / file, self.repeats)]
+        sizes = tuple((len(batch), batch[ROW][0]) for batch in batches)
+        named = StagedPart(file=file, batches=sizes, aside=aside)
+        return Part(named=named, rows=good, files=tuple(files))
 
 
 def _numbered(batches: list[pl.DataFrame], last: int) -> pl.DataFrame:

@@ -49,8 +49,8 @@ class Draft:
     """A request to be made: rows `positions` of `batch`; `line` is what the ledger has of it."""
 
     batch: BatchLine
-    rows: pl.DataFrame
-    """All rows of the batch, in order."""
+    part: pl.DataFrame
+    """All rows of the part in which the batch stands."""
     positions: Positions
     keys: Callable[[], frozenset[int]]
     apart: bool = False
@@ -65,6 +65,11 @@ class Draft:
     def known(self) -> RequestLine:
         """What the ledger has of it; a pending line where it has nothing yet."""
         return self.line or RequestLine(positions=self.positions, state=State.PENDING)
+
+    @property
+    def rows(self) -> pl.DataFrame:
+        """All rows of the batch, in order."""
+        return self.part.slice(self.batch.start, self.batch.rows)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -99,23 +104,24 @@ def lane_keys(
 
 def drafts(
     batch: BatchLine,
-    rows: pl.DataFrame,
+    part: pl.DataFrame,
     keys: LaneKeys,
     requests: Sequence[Request] = (),
 ) -> Iterator[Draft]:
     """Yield a draft for each request of *batch* that is still to be made, in order of rows.
 
-    keys: of the part that *batch* stands in. requests: those that carry all of *batch*, where they
-    were encoded together: one, or one per row, or per group of rows that HEAD begins.
+    part: the rows of the part that *batch* stands in; keys: theirs. requests: those that carry all
+    of *batch*, where they were encoded together: one, or one per row, or per group of rows that
+    HEAD begins.
     """
-    starts = _starts(rows, requests)
+    starts = _starts(batch, part, requests)
     request_at = dict(zip(starts, requests, strict=True)) if requests else {}
 
     def draft(positions: Positions, line: RequestLine | None = None) -> Draft:
         request = request_at.get(positions.spans[0][0])
         return Draft(
             batch=batch,
-            rows=rows,
+            part=part,
             positions=positions,
             keys=partial(keys.at, batch.start, positions),
             apart=keys.apart,
@@ -139,11 +145,13 @@ def digest_of(request: Request) -> str:
     return hashlib.sha256(request.body or b"").hexdigest()
 
 
-def _starts(rows: pl.DataFrame, requests: Sequence[Request]) -> list[int]:
+def _starts(batch: BatchLine, part: pl.DataFrame, requests: Sequence[Request]) -> list[int]:
     """Return the first row of each request, where all were encoded."""
     if len(requests) == 1:
         return [0]
-    return rows[HEAD].arg_true().to_list() if HEAD in rows.columns else list(range(rows.height))
+    if HEAD not in part.columns:
+        return list(range(batch.rows))
+    return part[HEAD].slice(batch.start, batch.rows).arg_true().to_list()
 
 
 def _each(unnamed: Positions, starts: Sequence[int], rows: int) -> Iterator[Positions]:
