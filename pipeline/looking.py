@@ -80,10 +80,13 @@ def preview(job: Job, *, rows: int = 5) -> Preview:
     numbers = pl.concat([prepared.good["row"], prepared.rejected["row"]])
     first = pl.col("row") <= numbers.sort().head(rows).max()
     batcher = preparation.batcher()
-    batches = [*batcher.add(prepared.good.filter(first)), *batcher.close()]
+    made = [*batcher.add(prepared.good.filter(first)), *batcher.close()]
     return Preview(
         requests=tuple(
-            request for batch in batches for request in to_requests(job.operation, batch)
+            request
+            for batches in made
+            for batch in batches.each()
+            for request in to_requests(job.operation, batch)
         ),
         rejected=prepared.rejected.filter(first),
         rows_read=min(prepared.rows_read, rows),

@@ -216,9 +216,8 @@ class Preparation:
             place = folding.Surroundings(file=block.file, rows=block.row, broken=block.broken[ROW])
             fields, fault = self._groups.fold(fields, place)
             cells = cells.with_columns(fault)
-        places = pl.DataFrame([block.row, block.line, block.frame.to_struct(SOURCE)]).with_columns(
-            pl.lit(block.file).alias(FILE)
-        )
+        file = pl.Series(FILE, [block.file]).new_from_index(0, len(block.row))
+        places = pl.DataFrame([block.row, file, block.line, block.frame.to_struct(SOURCE)])
         checked = validation.split(
             self._checks_of_printable if block.printable else self.checks,
             rows=places,

@@ -19,6 +19,7 @@ import polars as pl
 
 from pipeline.model import HEAD
 from pipeline.operations import Operation, Place
+from pipeline.parts import Batches
 
 ROWS_MAX = 1000
 POOL_ROWS_MAX = 500_000
@@ -29,6 +30,8 @@ BODY_BYTES_MAX = 5 * 1024 * 1024
 HOW = (Place.QUERY, Place.ROW)
 FRESH_SHARE = 4
 """The pool is looked through when it has grown by a quarter: then each row is seen a few times."""
+SOME_ROWS = 5_000
+"""Rows of batches that leave together."""
 NUMBER_BYTES = 12
 """What a number or a boolean takes in a body, and its quotes, colon and comma."""
 
@@ -114,26 +117,25 @@ class Batcher:
         """
         return self._last_left == self._left - 1
 
-    def add(self, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def add(self, frame: pl.DataFrame) -> Iterator[Batches]:
         """Take the rows of *frame*; return the batches that are complete now, in order of dispatch.
 
-        They are slices, made as one asks for them: a frame per batch would not fit in memory where
-        hardly two rows agree.
+        Some at a time, made as one asks for them.
         """
         end = self._came + frame.height
         places = pl.int_range(self._came, end, dtype=pl.Int64, eager=True).alias(PLACE)
         self._came = end
-        self._waiting.append(frame.with_columns(places))
+        self._waiting.append(frame.hstack([places]))
         pooled = self.rows_pooled
         if pooled < self._rows_max or (pooled - self._rows_seen) * FRESH_SHARE < self._rows_seen:
             return iter(())
         return self._look(last=False)
 
-    def close(self) -> Iterator[pl.DataFrame]:
+    def close(self) -> Iterator[Batches]:
         """Return what is left, in batches that need not be full."""
         return self._look(last=True) if self.rows_pooled else iter(())
 
-    def _look(self, *, last: bool) -> Iterator[pl.DataFrame]:
+    def _look(self, *, last: bool) -> Iterator[Batches]:
         pool = pl.concat(self._waiting)
         columns = Columns.of(self._operation, pool.columns)
         if HEAD in pool.columns:
@@ -149,14 +151,16 @@ class Batcher:
             sizes = _within(cut.rows, sizes, columns.sent, self._body_bytes_max)
         return self._leave(cut.rows, sizes)
 
-    def _leave(self, rows: pl.DataFrame, sizes: list[int]) -> Iterator[pl.DataFrame]:
-        ends = list(accumulate(sizes))
-        last = rows.get_column(PLACE).cum_max().gather([end - 1 for end in ends])
-        rows = rows.drop(PLACE)
-        for end, size, last_left in zip(ends, sizes, last, strict=True):
-            self._left += size
-            self._last_left = max(self._last_left, last_left)
-            yield rows.slice(end - size, size)
+    def _leave(self, rows: pl.DataFrame, sizes: list[int]) -> Iterator[Batches]:
+        places = rows.get_column(PLACE)
+        rows = rows[[name for name in rows.columns if name != PLACE]]
+        start = 0
+        for some in _some(sizes):
+            count = sum(some)
+            self._left += count
+            self._last_left = max(self._last_left, places[start : start + count].max())
+            yield Batches(rows=rows[start : start + count], sizes=some)
+            start += count
 
     def _gather(self, pool: pl.DataFrame, columns: Columns, *, last: bool) -> Cut:
         """Cut a pool whose rows do not all agree, or in which a key repeats."""
@@ -171,6 +175,18 @@ class Batcher:
             room = self._pool_rows_max // FRESH_SHARE  # or the next rows would be too many again
             chosen = pl.concat([chosen, _emptied(left, self._rows_max, surplus + room)])
         return _cut(pool, chosen)
+
+
+def _some(sizes: list[int]) -> Iterator[list[int]]:
+    """Yield *sizes*, some at a time: of SOME_ROWS rows or a little more."""
+    some: list[int] = []
+    for size in sizes:
+        some.append(size)
+        if sum(some) >= SOME_ROWS:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def _is_plain(pool: pl.DataFrame, columns: Columns) -> bool:

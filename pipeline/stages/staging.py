@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import LimitError
-from pipeline.model import BATCH, ROW, Aside, StagedPart, Status
-from pipeline.parts import Repeats, write_part
+from pipeline.model import BATCH, Aside, StagedPart, Status
+from pipeline.parts import Batches, Repeats, write_part
 
 PART_ROWS = 25_000
 """Rows of a part: durable in some 10 ms; twice as many took 40 MB more at a peak (measured)."""
@@ -80,7 +80,7 @@ class Stager:
     before: Before = field(default_factory=Before)
     repeats: Repeats = field(default_factory=Repeats)
     """What the rows do not say twice."""
-    _batches: list[pl.DataFrame] = field(default_factory=list)
+    _batches: list[Batches] = field(default_factory=list)
     _rejected: list[tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=list)
     _rows: int = 0
     """Of the batches that wait for their part."""
@@ -110,16 +110,16 @@ class Stager:
         rejected = max(self._rejected_seen, self.before.rejected_rows) - waiting
         return Reached(rows=self._good_seen - self._rows, rejected=rejected, batches=self._batch)
 
-    def add(self, batches: Iterable[pl.DataFrame]) -> Iterator[Part]:
+    def add(self, batches: Iterable[Batches]) -> Iterator[Part]:
         """Take the next batches; yield the parts that they complete."""
-        for batch in batches:
-            self._batch += 1
-            self._good_seen += len(batch)
-            if self._batch <= len(self.before.batches):
-                self._check(batch)
+        for some in batches:
+            known = self._recognised(some)
+            self._batch += len(some.sizes)
+            self._good_seen += len(some.rows)
+            if known == len(some.sizes):
                 continue
-            self._batches.append(batch)
-            self._rows += len(batch)
+            self._batches.append(some.behind(known))
+            self._rows += len(self._batches[-1].rows)
             if self._rows >= PART_ROWS:
                 yield self._part()
 
@@ -140,9 +140,12 @@ class Stager:
         if self._batches or self._rejected:
             yield self._part(rejected=True)
 
-    def _check(self, batch: pl.DataFrame) -> None:
-        if self.before.batches[self._batch - 1] != (len(batch), batch[ROW][0]):
+    def _recognised(self, batches: Batches) -> int:
+        """Return how many of *batches* are staged already. Raises LimitError if they are others."""
+        known = self.before.batches[self._batch : self._batch + len(batches.sizes)]
+        if known and known != tuple(zip(batches.sizes, batches.firsts))[: len(known)]:
             raise _changed()
+        return len(known)
 
     def _part(self, *, rejected: bool = False) -> Part:
         self._parts_since += 1
@@ -163,22 +166,21 @@ class Stager:
             self._parts += 1
             file, good = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
             files += [(good, self.folders.staged / file, self.repeats)]
-        sizes = tuple((len(batch), batch[ROW][0]) for batch in batches)
-        named = StagedPart(file=file, batches=sizes, aside=aside)
+        lines = tuple(line for some in batches for line in zip(some.sizes, some.firsts))
+        named = StagedPart(file=file, batches=lines, aside=aside)
         return Part(named=named, rows=good, files=tuple(files))
 
 
-def _numbered(batches: list[pl.DataFrame], last: int) -> pl.DataFrame:
+def _numbered(batches: list[Batches], last: int) -> pl.DataFrame:
     """Return *batches* as one frame with their numbers, up to *last*.
 
     At once: where hardly two rows agree, a batch has one row, and there are millions of them.
     """
-    first = last - len(batches) + 1
-    sizes = pl.Series([len(batch) for batch in batches], dtype=pl.UInt32)
+    sizes = pl.Series([size for some in batches for size in some.sizes], dtype=pl.UInt32)
+    first = last - len(sizes) + 1
     numbers = pl.int_range(first, last + 1, dtype=pl.UInt32, eager=True).alias(BATCH)
-    return pl.concat(batches).with_columns(
-        pl.select(numbers.repeat_by(sizes).explode()).to_series()
-    )
+    rows = pl.concat([some.rows for some in batches])
+    return rows.hstack([pl.select(numbers.repeat_by(sizes).explode()).to_series()])
 
 
 def _changed() -> LimitError:

@@ -40,7 +40,7 @@ def split(
     """
     is_bad, reasons = _judge(checks, fields, cells)
     keys = fields.get_column(key).cast(pl.String).alias(KEY)
-    good = rows.select(ROW, FILE, LINE).hstack([keys, *fields, rows.get_column(SOURCE)])
+    good = rows[[ROW, FILE, LINE]].hstack([keys, *fields, rows.get_column(SOURCE)])
     if reasons.is_empty():  # nothing is copied
         return Checked(good=good, rejected=_without_reasons(rows.clear()))
     bad = _without_reasons(rows.filter(is_bad)).with_columns(reasons)
