@@ -26,13 +26,15 @@ class Batches:
 
     def each(self) -> Iterator[pl.DataFrame]:
         """Yield the rows of each."""
-        return (self.rows[end - size : end] for end, size in zip(self._ends, self.sizes))
+        return (
+            self.rows[end - size : end] for end, size in zip(self._ends, self.sizes, strict=True)
+        )
 
     @property
     def firsts(self) -> list[int]:
         """The number of the first row of each."""
-        starts = [end - size for end, size in zip(self._ends, self.sizes)]
-        return self.rows.get_column(ROW).gather(starts).to_list()
+        starts = [end - size for end, size in zip(self._ends, self.sizes, strict=True)]
+        return self.rows.get_column(ROW)[starts].to_list()
 
     def behind(self, count: int) -> "Batches":
         """Return them without the first *count*."""

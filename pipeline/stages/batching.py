@@ -158,7 +158,8 @@ class Batcher:
         for some in _some(sizes):
             count = sum(some)
             self._left += count
-            self._last_left = max(self._last_left, places[start : start + count].max())
+            last = int(places[start : start + count].max())  # type: ignore[arg-type] # not empty
+            self._last_left = max(self._last_left, last)
             yield Batches(rows=rows[start : start + count], sizes=some)
             start += count
 
@@ -191,8 +192,8 @@ def _some(sizes: list[int]) -> Iterator[list[int]]:
 
 def _is_plain(pool: pl.DataFrame, columns: Columns) -> bool:
     """Whether any rows of *pool* that stand together can be a batch."""
-    alike = [pl.col(name).eq_missing(pl.col(name).first()) for name in columns.constants]
-    if alike and not all(pool.select(alike).select(pl.all().all()).row(0)):
+    alike = [pl.col(name).eq_missing(pl.col(name).first()).all() for name in columns.constants]
+    if alike and not all(pool.select(alike).row(0)):
         return False
     return all(pool.get_column(name).n_unique() == pool.height for name in columns.unique)
 
@@ -357,7 +358,7 @@ def _within(rows: pl.DataFrame, sizes: list[int], sent: tuple[str, ...], most: i
     """
     if not sizes:
         return sizes
-    columns = [_bytes(name, dtype) for name, dtype in rows.select(sent).schema.items()]
+    columns = [_bytes(name, rows.schema[name]) for name in sent]
     names_bytes = sum(len(name) + NUMBER_BYTES for name in sent)
     longest = rows.select(pl.sum_horizontal(column.max() for column in columns)).item() or 0
     if (longest + names_bytes) * max(sizes) <= most:  # no row can be longer: most sources end here

@@ -215,6 +215,8 @@ def _present(targets: Sequence[Target], source: Source) -> tuple[pl.Expr, ...]:
 
 def _valued(cell: pl.Expr, source: Source) -> pl.Expr:
     """Return *cell*, but null where it means "no value"."""
+    if len(source.null_values) == 1:  # a comparison takes half as long
+        return pl.when(cell != source.null_values[0]).then(cell)
     return pl.when(~cell.is_in(source.null_values)).then(cell) if source.null_values else cell
 
 

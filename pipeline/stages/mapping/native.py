@@ -39,14 +39,12 @@ def natural(dtype: pl.DataType) -> Kind:
 
 def read(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
     """Read a column of *dtype* as *how* wants it. Raises ValueError where it cannot."""
-    if dtype == pl.Null:
+    if dtype == pl.String:
+        return text.read(cell, how)
+    if dtype in (pl.Null, pl.Categorical, pl.Enum):
         return text.read(cell.cast(pl.String), how)
     if dtype == pl.Binary:
         return text.read(utf8(cell), how)
-    if dtype == pl.String:
-        return text.read(cell, how)
-    if dtype in (pl.Categorical, pl.Enum):
-        return text.read(cell.cast(pl.String), how)
     readers = {
         Kind.STRING: string,
         Kind.INTEGER: integer,

@@ -145,12 +145,11 @@ class CsvFile:
         newlines = _newlines_inside(batch, frame) if text.has_quote else None
         start = numbering.start
         placed, broken = numbering.number(frame.height, newlines)
-        faults = self._faults(batch, frame, text)
-        if faults:
-            reason = frame.select(pl.concat_str(faults, separator="; ", ignore_nulls=True))
-            bad = reason.to_series() != ""
+        reason = self._reason(batch, frame, text)
+        bad = reason != ""
+        if bad.any():
             faulty = placed.filter(bad).with_columns(
-                reason=reason.to_series().filter(bad), raw=self._raw(frame.filter(bad))
+                reason=reason.filter(bad), raw=self._raw(frame.filter(bad))
             )
             broken = pl.concat([broken, faulty]).sort(ROW)
             frame, placed = frame.filter(~bad), placed.filter(~bad)
@@ -164,6 +163,14 @@ class CsvFile:
             start=start,
             printable=not text.has_control,
         )
+
+    def _reason(self, batch: pa.RecordBatch, frame: pl.DataFrame, text: Text) -> pl.Series:
+        """Return what is wrong with each row, or ""; no rows where nothing can be."""
+        faults = self._faults(batch, frame, text)
+        if not faults:
+            return pl.Series(dtype=pl.String)
+        reason = pl.concat_str(faults, separator="; ", ignore_nulls=True)
+        return frame.select(reason).to_series()
 
     def _faults(self, batch: pa.RecordBatch, frame: pl.DataFrame, text: Text) -> list[pl.Expr]:
         """Return expressions that give a row's reason or null, as few as this batch may need."""

@@ -92,11 +92,13 @@ def _judge(
 ) -> tuple[pl.Series, pl.Series]:
     """Return which rows are bad, and for each of those, in order, its reasons."""
     both = fields.hstack(cells.rename(cell_of))
-    bits = both.select(check.bad.alias(str(index)) for index, check in enumerate(checks))
-    hits = [bit.name for bit in bits if bit.any()]
+    bad = {str(index): check.bad for index, check in enumerate(checks)}
+    found = both.select(bit.any().alias(name) for name, bit in bad.items())
+    hits = [name for row in found.rows(named=True) for name, hit in row.items() if hit]
     if not hits:
         none = pl.Series(REASONS, [], dtype=pl.List(pl.String))
         return pl.repeat(False, fields.height, eager=True), none
+    bits = both.select(bad[hit].alias(hit) for hit in hits)
     is_bad = bits.select(pl.any_horizontal(hits).fill_null(False)).to_series()
     texts = cells.filter(is_bad).select(_text(column) for column in cells.iter_columns())
     texts = texts.with_row_index("index").hstack(fields.filter(is_bad))
