@@ -8,6 +8,7 @@ always: an interrupted staging relies on it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 
 import polars as pl
 
@@ -254,7 +255,8 @@ class Preparation:
 
 
 def _together(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield *blocks* put together to BLOCK_ROWS or more, never across files."""
+    """Yield *blocks* put together to BLOCK_ROWS or more, but the first; never across files."""
+    yield from islice(blocks, 1)
     waiting: list[Block] = []
     for block in blocks:
         if waiting and waiting[0].file != block.file:

@@ -121,6 +121,7 @@ def _load(job: Path, runs_dir: Path | None, connection: Connection, console: Con
     with watched(console) as given:
         # Of a sandbox of one's own nothing is lost: what destroys need not be asked about.
         terms = api.terms(loaded, connection=connection, confirmed=True, **given)
+        gc.enable()
         return api.blocking(partial(verbs.run, loaded, terms))
 
 

@@ -17,6 +17,8 @@ from pipeline.parts import Batches, Repeats, write_part
 
 PART_ROWS = 25_000
 """Rows of a part: durable in some 10 ms; twice as many took 40 MB more at a peak (measured)."""
+FIRST_PART_ROWS = 5_000
+"""Of the first part: the delivery waits for nothing else."""
 REJECTED_ROWS_MAX = 50_000
 """Rejected rows held back before they are written, so that few of them do not make many files."""
 PARTS_BETWEEN_REJECTED = 10
@@ -120,7 +122,7 @@ class Stager:
                 continue
             self._batches.append(some.behind(known))
             self._rows += len(self._batches[-1].rows)
-            if self._rows >= PART_ROWS:
+            if self._rows >= (PART_ROWS if self._parts else FIRST_PART_ROWS):
                 yield self._part()
 
     def reject(self, rejected: pl.DataFrame, results: pl.DataFrame) -> Iterator[Part]:

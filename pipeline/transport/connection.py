@@ -15,8 +15,9 @@ from typing import Final, cast
 
 from pipeline.transport.reader import AnswerTooLarge, BrokeOff, NoAnswer, NotHttp, Reader, Received
 
-JOINED_BYTES_MAX: Final = 64 * 1024
-"""Of a body, what is copied to go out with the head: cheaper than a call of the system for it."""
+JOINED_BYTES_MAX: Final = 512 * 1024
+"""Of a body, what is copied to go out with the head: cheaper than a call of the system for it, for
+which other threads take the interpreter."""
 SLICE_BYTES: Final = 256 * 1024
 """What is given to the socket at once; the part that it does not take is copied, once."""
 TURN_BYTES_MAX: Final = 1024 * 1024

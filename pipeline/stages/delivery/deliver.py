@@ -7,6 +7,7 @@ may not be repeated; the verdict before the lanes are freed. Knows `Ports` and n
 
 import hashlib
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
@@ -85,11 +86,10 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
     async with anyio.create_task_group() as tasks:
         try:
             async for draft in drafts:
-                place = object()
-                await room.window.acquire_on_behalf_of(place)
+                await room.window.take()
                 if delivery.stopped:
                     break
-                tasks.start_soon(_carry, delivery, draft, room, place)
+                tasks.start_soon(_carry, delivery, draft, room)
                 await anyio.lowlevel.checkpoint()
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
@@ -98,34 +98,76 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
 
 
 @dataclass(slots=True)
+class _Places:
+    """Places that are taken in turn; how many there are may change, and who is inside stays.
+
+    Whoever finds one free does not wait at all, as with anyio's limiter: each turn of the loop is a
+    call of the system, for which other threads take the interpreter.
+    """
+
+    total: int = 0
+    _taken: int = 0
+    _waiting: deque[anyio.Event] = field(default_factory=deque)
+
+    async def take(self) -> None:
+        """Wait for a place; it is to be given back."""
+        if self._taken < self.total and not self._waiting:
+            self._taken += 1
+            return
+        turn = anyio.Event()
+        self._waiting.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.give_back()
+            else:
+                self._waiting.remove(turn)
+            raise
+
+    def give_back(self) -> None:
+        """Free a place for whoever waits longest."""
+        self._taken -= 1
+        self.fit(self.total)
+
+    def fit(self, total: int) -> None:
+        """Let there be so many places."""
+        self.total = total
+        while self._waiting and self._taken < total:
+            self._taken += 1
+            self._waiting.popleft().set()
+
+
+@dataclass(slots=True)
 class _Room:
     """For drafts in memory, and for requests begun."""
 
-    window: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(1))
-    slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(0))
+    window: _Places = field(default_factory=_Places)
+    slots: _Places = field(default_factory=_Places)
 
     def fit(self, delivery: Delivery) -> None:
-        """Make as much room as *delivery* wants now; who is inside stays."""
-        begun = delivery.concurrency if delivery.proof.proven else 1
-        if self.slots.total_tokens == begun:
-            return
-        self.slots.total_tokens = begun
+        """Make as much room as *delivery* wants now."""
         waiting = BATCHES_WAITING_MAX if delivery.operation.bulk else WAITING_MAX
-        self.window.total_tokens = delivery.concurrency + waiting
+        self.slots.fit(delivery.concurrency if delivery.proof.proven else 1)
+        self.window.fit(delivery.concurrency + waiting)
 
 
-async def _carry(delivery: Delivery, draft: Draft, room: _Room, place: object) -> None:
+async def _carry(delivery: Delivery, draft: Draft, room: _Room) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
     free = anyio.Event()
     ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
     try:
-        await free.wait()
-        async with room.slots:
+        if not free.is_set():
+            await free.wait()
+        await room.slots.take()
+        try:
             await _settle(delivery, draft)
+        finally:
+            room.slots.give_back()
         room.fit(delivery)
     finally:
         delivery.lanes.leave(ticket)
-        room.window.release_on_behalf_of(place)
+        room.window.give_back()
 
 
 async def _settle(delivery: Delivery, draft: Draft) -> None:
