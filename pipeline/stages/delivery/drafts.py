@@ -4,13 +4,13 @@ Reads the ledger's lines and the staged rows; decides what a crash left behind (
 never sends. Times are seconds since the epoch.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 
 import polars as pl
+from xxhash import xxh3_128_hexdigest
 
 from pipeline.model import HEAD, BatchLine, Positions, Request, RequestLine, State
 from pipeline.operations import Operation, Repeat
@@ -141,8 +141,12 @@ def drafts(
 
 
 def digest_of(request: Request) -> str:
-    """Return the SHA-256 of the body, in hexadecimal: a repeat must send the same bytes."""
-    return hashlib.sha256(request.body or b"").hexdigest()
+    """Return 128 bits of XXH3 of the body, in hexadecimal: a repeat must send the same bytes.
+
+    The bytes that it is to tell apart are those of two versions of this program, not those of
+    somebody who wants to deceive it; SHA-256 takes thirty times as long (measured).
+    """
+    return xxh3_128_hexdigest(request.body or b"")
 
 
 def _starts(batch: BatchLine, part: pl.DataFrame, requests: Sequence[Request]) -> list[int]:
