@@ -5,6 +5,7 @@ Ordinary runs, as `pipeline run` makes them; nothing here that those do not do.
 
 from __future__ import annotations
 
+import gc
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
