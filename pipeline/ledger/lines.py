@@ -108,7 +108,7 @@ def _values(batch: BatchId, line: RequestLine) -> tuple[object, ...]:
     )
 
 
-def read(values: tuple[Any, ...]) -> RequestLine:
+def read(values: Sequence[Any]) -> RequestLine:
     """Return the line that *values*, those of COLUMNS, write down."""
     (positions, state, parent, attempts, key, digest, first_sent, sent, finished,
      http_status, title, details, pointer, answer) = values  # fmt: skip

@@ -5,9 +5,11 @@ take turns. Reading a run that another process writes is allowed (`readonly`).
 """
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from pipeline.model import (
     BatchId,
     BatchLine,
     Change,
+    RequestLine,
     StagedPart,
     State,
     Status,
@@ -152,14 +155,10 @@ class Ledger:
             f"AND {which} ORDER BY b.id LIMIT ?",
             max(1, rows_max),
         )
-        chosen: list[BatchLine] = []
-        rows = 0
-        for row in found:
-            if rows >= rows_max:
-                break
-            rows += row[3]
-            chosen.append(self._batch(row))
-        return chosen
+        before = accumulate((row[3] for row in found), initial=0)
+        return self._lines(
+            [row for row, rows in zip(found, before, strict=False) if rows < rows_max]
+        )
 
     def without_results(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* whose results are not written, in order."""
@@ -193,7 +192,7 @@ class Ledger:
     def batch(self, number: BatchId) -> BatchLine | None:
         """Return batch *number* with its requests, or None."""
         found = self._all(f"{BATCHES} WHERE b.id = ?", number)
-        return self._batch(found[0]) if found else None
+        return self._lines(found)[0] if found else None
 
     def doubtful(self) -> Iterator[BatchLine]:
         """Yield the batches with rows that are in doubt, or were being sent; in order."""
@@ -254,18 +253,28 @@ class Ledger:
 
     def _batches(self, which: str, after: BatchId, limit: int) -> list[BatchLine]:
         found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
-        return [self._batch(row) for row in found]
+        return self._lines(found)
 
-    def _batch(self, row: tuple[int, str, int, int]) -> BatchLine:
-        number, file, start, rows = row
-        found = self._all(f"SELECT {COLUMNS} FROM requests WHERE batch = ? ORDER BY id", number)
-        return BatchLine(
-            id=BatchId(number),
-            file=file,
-            start=start,
-            rows=rows,
-            requests=tuple(lines.read(values) for values in found),
-        )
+    def _lines(self, found: Sequence[tuple[int, str, int, int]]) -> list[BatchLine]:
+        """Return the batches *found*, with their requests."""
+        requests: dict[int, list[RequestLine]] = {number: [] for number, *_ in found}
+        numbers = json.dumps(list(requests))
+        for batch, *values in self._all(
+            f"SELECT batch, {COLUMNS} FROM requests "
+            "WHERE batch IN (SELECT value FROM json_each(?)) ORDER BY id",
+            numbers,
+        ):
+            requests[batch].append(lines.read(values))
+        return [
+            BatchLine(
+                id=BatchId(number),
+                file=file,
+                start=start,
+                rows=rows,
+                requests=tuple(requests[number]),
+            )
+            for number, file, start, rows in found
+        ]
 
 
 def _connect(path: Path) -> sqlite3.Connection:
