@@ -113,6 +113,8 @@ def dtype_of(form: str) -> pl.Datetime:
 
 def is_zone(zone: str) -> bool:
     """Say whether *zone* is in the time zone database."""
+    if zone == "UTC":  # looking takes 0.01 s
+        return True
     try:
         pl.Series([EXAMPLE]).dt.replace_time_zone(zone)
     except pl.exceptions.PolarsError:
