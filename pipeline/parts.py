@@ -63,9 +63,9 @@ class Repeats:
         own: list[pl.Series] = []
         if any(self.columns.values()):
             gone.add(SOURCE)
+            left = [name for name, said_by in self.columns.items() if said_by is None]
             source = frame.get_column(SOURCE).struct.unnest()
-            left = source[[name for name, said_by in self.columns.items() if said_by is None]]
-            own = [left.to_struct(SOURCE)] if left.width else []
+            own = [source[left].to_struct(SOURCE)] if left else []
         # By name: `drop` is a query, which takes some twenty times as long.
         return frame[[name for name in frame.columns if name not in gone]].hstack(own)
 

@@ -275,9 +275,9 @@ def _one(blocks: Sequence[Block]) -> Block:
         return blocks[0]
     return Block(
         file=blocks[0].file,
-        frame=pl.concat([b.frame for b in blocks], rechunk=True),
-        row=pl.concat([b.row for b in blocks], rechunk=True),
-        line=pl.concat([b.line for b in blocks], rechunk=True),
+        frame=pl.concat([b.frame for b in blocks]),
+        row=pl.concat([b.row for b in blocks]),
+        line=pl.concat([b.line for b in blocks]),
         broken=pl.concat([b.broken for b in blocks]),
         share_read=blocks[-1].share_read,
         start=blocks[0].start,
