@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.config.job import Job
 from pipeline.events import Listener, RowsStaged
 from pipeline.model import Request
+from pipeline.parts import one_by_one
 from pipeline.preparation import Preparation
 from pipeline.stages.encoding import to_requests
 
@@ -80,12 +81,11 @@ def preview(job: Job, *, rows: int = 5) -> Preview:
     numbers = pl.concat([prepared.good["row"], prepared.rejected["row"]])
     first = pl.col("row") <= numbers.sort().head(rows).max()
     batcher = preparation.batcher()
-    made = [*batcher.add(prepared.good.filter(first)), *batcher.close()]
+    batches = [*batcher.add(prepared.good.filter(first)), *batcher.close()]
     return Preview(
         requests=tuple(
             request
-            for batches in made
-            for batch in batches.each()
+            for batch in one_by_one(batches)
             for request in to_requests(job.operation, batch)
         ),
         rejected=prepared.rejected.filter(first),

@@ -6,7 +6,7 @@ writing them. Whoever reads a part here finds every column in it.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -24,16 +24,10 @@ class Batches:
     rows: pl.DataFrame
     sizes: Sequence[int]
 
-    def each(self) -> Iterator[pl.DataFrame]:
-        """Yield the rows of each."""
-        return (
-            self.rows[end - size : end] for end, size in zip(self._ends, self.sizes, strict=True)
-        )
-
     @property
     def firsts(self) -> list[int]:
         """The number of the first row of each."""
-        starts = [end - size for end, size in zip(self._ends, self.sizes, strict=True)]
+        starts = [end - size for end, size in zip(self.ends, self.sizes, strict=True)]
         return self.rows.get_column(ROW)[starts].to_list()
 
     def behind(self, count: int) -> "Batches":
@@ -42,8 +36,16 @@ class Batches:
         return Batches(rows=self.rows[known:], sizes=self.sizes[count:]) if count else self
 
     @property
-    def _ends(self) -> Iterator[int]:
+    def ends(self) -> Iterator[int]:
+        """The place behind the last row of each, counted from the first row of all."""
         return accumulate(self.sizes)
+
+
+def one_by_one(batches: Iterable[Batches]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of each single batch."""
+    for some in batches:
+        for end, size in zip(some.ends, some.sizes, strict=True):
+            yield some.rows[end - size : end]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from pipeline import preparation, run_folder, scribe, supply, verbs
 from pipeline.clock import SystemClock
 from pipeline.config.secrets import Connection, Secret
 from pipeline.config.toml import Overrides, job_from
-from pipeline.stages import staging
+from pipeline.stages import batching, staging
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import csv
 from pipeline.verbs import Terms
@@ -51,6 +51,8 @@ def shrink() -> None:
         (vars(preparation), "BLOCK_ROWS", BLOCK_ROWS),
         (csv.open_csv.__kwdefaults__, "block_bytes", BLOCK_BYTES),
         (Batcher.__init__.__kwdefaults__, "rows_max", BATCH_ROWS),
+        (vars(batching), "SOME_ROWS", BATCH_ROWS),
+        (vars(staging), "FIRST_PART_ROWS", PART_ROWS),
         (vars(staging), "PART_ROWS", PART_ROWS),
         (vars(staging), "REJECTED_ROWS_MAX", REJECTED_ROWS),
         (vars(staging), "PARTS_BETWEEN_REJECTED", 2),

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import InvariantBroken
 from pipeline.events import Noticed
 from pipeline.operations import Operation, find
+from pipeline.parts import one_by_one
 from pipeline.preparation import Preparation
 from pipeline.stages.batching import Batcher
 from pipeline.stages.encoding import to_requests
@@ -42,12 +43,12 @@ def test_requests_are_full_and_few_rows_wait(
     batcher = Batcher(operation, pool_rows_max=pool_rows_max)
     sizes, waiting = [], 0
     for prepared in preparation.blocks():
-        for batch in batcher.add(prepared.good):
+        for batch in one_by_one(batcher.add(prepared.good)):
             sizes.append(len(batch))
             assert batch["couponValue"].n_unique() == 1
             assert batch["integrationId"].is_unique().all()
         waiting = max(waiting, batcher.rows_pooled)
-    sizes += [len(batch) for batch in batcher.close()]
+    sizes += [len(batch) for batch in one_by_one(batcher.close())]
     assert sum(sizes) == rows
     assert sum(sizes) / (1000 * len(sizes)) >= fill
     assert waiting <= pool_rows_max * 5 // 4 + 40_000 * 2
@@ -80,7 +81,7 @@ def test_what_is_done_to_one_article_is_done_in_its_order() -> None:
         }
     )
     batcher = Batcher(catalog())
-    batches = [*batcher.add(frame), *batcher.close()]
+    batches = [*one_by_one(batcher.add(frame)), *one_by_one(batcher.close())]
     assert sum(map(len, batches)) == len(frame)
     done: dict[str, list[str]] = {}
     for batch in batches:

@@ -23,9 +23,10 @@ from pipeline.config.toml import Overrides, job_from
 from pipeline.journey import Journey
 from pipeline.ledger import CHECKPOINT, ROWS, Ledger
 from pipeline.model import BatchId, StagedPart
+from pipeline.parts import read_part
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
-from pipeline.stages import staging
+from pipeline.stages import batching, staging
 from pipeline.stages.batching import Batcher
 from pipeline.stages.source import BEGINNING, Block, Start, csv
 from pipeline.stages.source.locate import Reader
@@ -72,6 +73,8 @@ class Sizes:
             (batcher, "rows_max", self.batch_rows),
             (batcher, "body_bytes_max", self.body_bytes),
             (batcher, "pool_rows_max", self.pool_rows),
+            (vars(batching), "SOME_ROWS", self.batch_rows),
+            (vars(staging), "FIRST_PART_ROWS", self.part_rows),
             (vars(staging), "PART_ROWS", self.part_rows),
             (vars(staging), "REJECTED_ROWS_MAX", self.rejected_rows),
             (vars(staging), "PARTS_BETWEEN_REJECTED", self.parts_between),
@@ -180,7 +183,7 @@ class Staging:
         with self.ledger() as ledger:
             place = self.folder.place(kind)
             assert {path.name for path in place.iterdir()} == set(ledger.files(kind))
-            return [pl.read_parquet(place / file) for file in ledger.files(kind)]
+            return [read_part(place / file) for file in ledger.files(kind)]
 
     def checkpoint(self) -> Checkpoint:
         with self.ledger() as ledger:

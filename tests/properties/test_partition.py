@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.operations import Field, Kind, Operation, Place, Repeat, find
+from pipeline.parts import one_by_one
 from pipeline.stages.batching import Batcher
 
 BULK = Operation(
@@ -108,12 +109,12 @@ class Case:
         edges = [0, *sorted(min(cut, frame.height) for cut in self.cuts), frame.height]
         made: list[pl.DataFrame] = []
         for start, end in pairwise(edges):
-            for batch in batcher.add(frame.slice(start, end - start)):
-                made.append(batch)
+            for some in batcher.add(frame.slice(start, end - start)):
+                made += one_by_one([some])
                 left = {row for one in made for row in one["row"]}
                 assert batcher.in_order is (left == set(range(1, len(left) + 1)))
             assert sum(b.height for b in made) + batcher.rows_pooled == end
-        made += batcher.close()
+        made += one_by_one(batcher.close())
         assert batcher.rows_pooled == 0
         assert batcher.in_order
         assert list(batcher.close()) == []
@@ -210,7 +211,7 @@ def test_the_operations_of_the_catalogue_are_cut_by_their_own_constants(
         silent=pl.lit("no"),
     )
     batcher = Batcher(referrals, rows_max=5)
-    batches = [*batcher.add(frame), *batcher.close()]
+    batches = [*one_by_one(batcher.add(frame)), *one_by_one(batcher.close())]
     assert sum(b.height for b in batches) == len(campaigns)
     assert all(b["campaignId"].n_unique() == 1 for b in batches)
     assert all(b["integrationId"].is_unique().all() for b in batches)

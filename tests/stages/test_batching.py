@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipeline.operations import Field, Operation, Place, Repeat, find
+from pipeline.parts import Batches, one_by_one
 from pipeline.stages.batching import Batcher
 
 COUPONS = Operation(
@@ -36,8 +37,8 @@ def frame(coupons: Iterable[object], keys: Iterable[object], start: int = 1) -> 
     ).with_row_index("row", start)
 
 
-def numbers(batches: Iterable[pl.DataFrame]) -> list[list[int]]:
-    return [batch["row"].to_list() for batch in batches]
+def numbers(batches: Iterable[Batches]) -> list[list[int]]:
+    return [batch["row"].to_list() for batch in one_by_one(batches)]
 
 
 def test_rows_that_agree_are_cut_as_they_stand() -> None:
@@ -100,7 +101,7 @@ def test_a_pool_that_is_too_large_sends_the_fullest_batches_first() -> None:
     batcher = Batcher(COUPONS, rows_max=100, pool_rows_max=100)
     assert list(batcher.add(frame("B" * 31 + "A" * 32 + "C" * 27, range(90)))) == []
     # Of 125 rows 25 are too many, and room for another quarter of the pool is made.
-    made = batcher.add(frame("C" * 4 + "D" * 31, range(90, 125), start=91))
+    made = one_by_one(batcher.add(frame("C" * 4 + "D" * 31, range(90, 125), start=91)))
     assert [batch["couponValue"].to_list() for batch in made] == [["A"] * 32, ["B"] * 31]
     assert batcher.rows_pooled == 62
 
@@ -110,10 +111,10 @@ def test_a_pool_of_rows_that_never_agree_stays_within_its_limit() -> None:
     most, sent = 0, 0
     for start in range(0, 20_000, 100):
         rows = range(start, start + 100)
-        sent += sum(1 for _ in batcher.add(frame((f"C{n}" for n in rows), rows, start)))
+        sent += len(numbers(batcher.add(frame((f"C{n}" for n in rows), rows, start))))
         most = max(most, batcher.rows_pooled)
     assert most <= 1250
-    assert sent + sum(1 for _ in batcher.close()) == 20_000
+    assert sent + len(numbers(batcher.close())) == 20_000
 
 
 def test_batches_whose_bodies_are_too_large_are_halved() -> None:
@@ -128,13 +129,14 @@ def test_nested_values_count_for_the_size_of_a_body() -> None:
     rows = pl.DataFrame(
         {"integrationId": ["a", "b"], "attributes.Tags": [["x" * 300], ["y" * 300]]}
     ).with_columns(silent=pl.lit("yes"))
-    assert len(list(Batcher(profiles, rows_max=2, body_bytes_max=1000).add(rows))) == 1
-    assert len(list(Batcher(profiles, rows_max=2, body_bytes_max=600).add(rows))) == 2
+    for most, batches in ((1000, 1), (600, 2)):
+        batcher = Batcher(profiles, rows_max=2, body_bytes_max=most)
+        assert len(list(one_by_one(batcher.add(rows)))) == batches
 
 
 @pytest.mark.parametrize(("asked", "made"), [(2000, 1000), (400, 400)])
 def test_a_batch_is_never_larger_than_the_operation_takes(asked: int, made: int) -> None:
-    batches = Batcher(COUPONS, rows_max=asked).add(frame("A" * 2000, range(2000)))
+    batches = one_by_one(Batcher(COUPONS, rows_max=asked).add(frame("A" * 2000, range(2000))))
     assert {batch.height for batch in batches} == {made}
 
 

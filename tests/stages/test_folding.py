@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pipeline.config.toml import Overrides, job_from
 from pipeline.model import HEAD
 from pipeline.operations import Operation, find
+from pipeline.parts import one_by_one
 from pipeline.preparation import BLOCK_ROWS, Preparation
 from pipeline.stages import folding
 from pipeline.stages.batching import Batcher
@@ -149,9 +150,9 @@ def test_a_batch_never_parts_the_rows_of_a_request(
     ends = [0, *marked[HEAD].arg_true().to_list()[1:], len(keys)]
     for cut in sorted({ends[min(cut, len(ends) - 1)] for cut in cuts} | {len(keys)}):
         if cut > start:
-            batches += batcher.add(marked[start:cut])
+            batches += one_by_one(batcher.add(marked[start:cut]))
             start = cut
-    batches += batcher.close()
+    batches += one_by_one(batcher.close())
     assert pl.concat(batches).equals(marked)
     for batch in batches:
         assert batch[HEAD][0]

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from pipeline.errors import LimitError, StorageError
 from pipeline.ledger import Ledger
 from pipeline.model import Aside, StagedPart, Status
-from pipeline.stages.staging import PART_ROWS, Before, Folders, Stager, write_part
+from pipeline.parts import Batches, write_part
+from pipeline.stages.staging import FIRST_PART_ROWS, PART_ROWS, Before, Folders, Part, Stager
 
 
 class Crashed(Exception):
@@ -83,7 +84,8 @@ class Disk:
             for part in parts_of(stager, sizes, every):
                 if steps is not None and steps <= 0:
                     return False
-                ledger.stage(part)
+                part.write()
+                ledger.stage(part.named)
                 steps = None if steps is None else steps - 1
         return True
 
@@ -92,11 +94,15 @@ class Disk:
             return [pl.read_parquet(getattr(self.folders, kind) / f) for f in ledger.files(kind)]
 
 
-def parts_of(stager: Stager, sizes: list[int], every: int) -> Iterator[object]:
+def one(rows: pl.DataFrame) -> Batches:
+    return Batches(rows=rows, sizes=[len(rows)])
+
+
+def parts_of(stager: Stager, sizes: list[int], every: int) -> Iterator[Part]:
     for good, bad in source(sizes, every):
         if bad is not None:
             yield from stager.reject(*rejects(bad["row"][0], len(bad)))
-        yield from stager.add([good])
+        yield from stager.add([one(good)])
     yield from stager.close()
 
 
@@ -150,11 +156,13 @@ def test_a_source_with_fewer_bad_rows_is_noticed(tmp_path: Path) -> None:
     folders = disk.folders
     with disk.opened() as ledger:
         first = Stager(folders=folders)
-        for part in (*first.reject(*rejects(1, 2)), *first.add([batch(3, 1)]), *first.close()):
-            ledger.stage(part)
+        first_good = one(batch(3, 1))
+        for part in (*first.reject(*rejects(1, 2)), *first.add([first_good]), *first.close()):
+            part.write()
+            ledger.stage(part.named)
     before = Before(batches=((1, 3),), rejected_rows=2, parts=1, rejected_parts=1)
     again = Stager(folders=folders, before=before)
-    parts = [*again.reject(*rejects(1, 1)), *again.add([batch(3, 1)])]
+    parts = [*again.reject(*rejects(1, 1)), *again.add([one(batch(3, 1))])]
     assert parts == []
     with pytest.raises(LimitError):
         list(again.close())
@@ -163,8 +171,9 @@ def test_a_source_with_fewer_bad_rows_is_noticed(tmp_path: Path) -> None:
 def test_a_part_is_of_useful_size(tmp_path: Path) -> None:
     disk = Disk(tmp_path)
     disk.stage([1000] * 120, 1, None)
-    full, rest = divmod(120_000, PART_ROWS)
-    assert [len(frame) for frame in disk.read("staged")] == [PART_ROWS] * full + [rest]
+    full, rest = divmod(120_000 - FIRST_PART_ROWS, PART_ROWS)
+    sizes = [FIRST_PART_ROWS] + [PART_ROWS] * full + [rest]
+    assert [len(frame) for frame in disk.read("staged")] == sizes
 
 
 def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
@@ -172,10 +181,10 @@ def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
     stager = Stager(folders=Disk(tmp_path).folders)
     parts = list(stager.reject(*rejects(1, 1)))
     for number in range(10):
-        parts += stager.add([batch(2 + number * PART_ROWS, PART_ROWS)])
-    assert [aside.rows for part in parts for aside in part.aside] == [1]
+        parts += stager.add([one(batch(2 + number * PART_ROWS, PART_ROWS))])
+    assert [aside.rows for part in parts for aside in part.named.aside] == [1]
     parts += [*stager.reject(*rejects(10**6, 2)), *stager.close()]
-    asides = [aside for part in parts for aside in part.aside]
+    asides = [aside for part in parts for aside in part.named.aside]
     assert [aside.rows for aside in asides] == [1, 2]
     assert len({aside.file for aside in asides}) == 2
 
@@ -185,7 +194,8 @@ def test_rejected_rows_that_are_written_already_are_not_written_again(tmp_path: 
     disk = Disk(tmp_path)
     stager = Stager(folders=disk.folders, before=Before(rejected_rows=2, rejected_parts=1))
     (part,) = [*stager.reject(*rejects(1, 3)), *stager.close()]
-    (aside,) = part.aside
+    part.write()
+    (aside,) = part.named.aside
     for folder in (disk.folders.rejected, disk.folders.results):
         assert pl.read_parquet(folder / aside.file)["row"].to_list() == [3]
 
@@ -198,7 +208,7 @@ def test_only_rejected_rows_make_a_part_without_batches(tmp_path: Path) -> None:
     stager = Stager(folders=Disk(tmp_path).folders)
     parts = [*stager.reject(*rejects(1, 3)), *stager.close()]
     aside = Aside(status=Status.REJECTED, file="rejected-000001.parquet", rows=3)
-    assert parts == [StagedPart(aside=(aside,))]
+    assert [part.named for part in parts] == [StagedPart(aside=(aside,))]
 
 
 def test_a_part_that_cannot_be_written_is_a_clear_end(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_rows_are_taken_by_their_places(places: set[int]) -> None:
 def interrupted(*, age: float = 10.0, digest: str = "d", state: State = State.SENDING) -> Draft:
     sent = replace(line("0-1", state), first_sent_at=NOW - age, digest=digest)
     return Draft(
-        batch=batch_of(1), rows=rows_of(1), positions=sent.positions, keys=frozenset, line=sent
+        batch=batch_of(1), part=rows_of(1), positions=sent.positions, keys=frozenset, line=sent
     )
 
 
