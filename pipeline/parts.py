@@ -128,7 +128,7 @@ def read_part(
         made = {name: expr for name, expr in made.items() if name in wanted}
         needed = {name for expr in made.values() for name in expr.meta.root_names()}
         frame = pl.read_parquet(path, columns=[n for n in schema if n in {*wanted, *needed}])
-        return frame.with_columns(made.values()).select(wanted) if made else frame
+        return frame.with_columns(made.values()).select(wanted)
 
 
 def scan_part(path: Path) -> pl.LazyFrame:
