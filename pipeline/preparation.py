@@ -128,12 +128,7 @@ class Preparation:
         return self.job.csv.null_values if self.source.is_text else ()
 
     def _repeats(self) -> Repeats:
-        """Return what the good rows say twice: not where folding changes fields after mapping.
-
-        Nor where a null could have been one of several texts, or a null.
-        """
-        if self.folds:
-            return Repeats()
+        """Return what the good rows say twice; a null must have been one text, or always a null."""
         key, nulls = self.job.operation.key, self._null_values
         is_known = not nulls or (len(nulls) == 1 and not self.source.has_nulls)
         fields = {t.repeated: t.name for t in self.mapping.targets if t.repeated and is_known}

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.toml import Overrides, load_job
+from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import StorageError
 from pipeline.model import KEY, SOURCE
 from pipeline.parts import Batches, Repeats, one_by_one, read_part, scan_part, write_part
@@ -113,6 +113,25 @@ def test_what_says_the_same_is_written_once(tmp_path: Path) -> None:
     own = schema[SOURCE]
     assert isinstance(own, pl.Struct)
     assert [field.name for field in own.fields] == ["number", "shout", "other"]
+
+
+def test_rows_that_make_one_request_keep_each_cell_too(tmp_path: Path) -> None:
+    """Though what they say beside their lines may stand in one of them only."""
+    source = tmp_path / "source.csv"
+    rows = [
+        ("s1", "p", "a", "1"),
+        ("s1", "", "b", "02"),
+        ("s2", "", "c", "3"),
+        ("s2", "q", "d", "4"),
+    ]
+    head = ("customerSessionId", "profileId", "cartItem.sku", "cartItem.quantity")
+    source.write_text("\n".join(",".join(row) for row in (head, *rows)))
+    run = RunFolder(path=tmp_path / "run")
+    job = job_from([str(source)], Overrides(to="sessions"))
+    staging = Staging(job=job, folder=run).begin()
+    assert staging.process()
+    (part,) = sorted(run.staged.iterdir())
+    assert [tuple(row.values()) for row in cells_of(part)] == rows
 
 
 FRAME = pl.DataFrame(
