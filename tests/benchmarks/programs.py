@@ -71,6 +71,12 @@ integrationId = "customer_id"
 "attributes.birthday"       = "birthday"
 """
 
+ALONE = """\
+import runpy, sys
+sys.modules["numpy"] = None
+runpy.run_module("pipeline", run_name="__main__", alter_sys=True)
+"""
+
 
 def job(folder: Path, *, operation: str, source: Path) -> Path:
     """Write the loader's job for *source* into *folder*, and return where."""
@@ -80,5 +86,5 @@ def job(folder: Path, *, operation: str, source: Path) -> Path:
 
 
 def loader(*arguments: str | Path) -> list[str | Path]:
-    """The loader's command line."""
-    return [sys.executable, "-m", "pipeline", *arguments]
+    """The loader's command line, as where it is installed alone: numpy comes with the peers."""
+    return [sys.executable, "-c", ALONE, *arguments]
