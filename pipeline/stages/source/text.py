@@ -127,8 +127,11 @@ class Text(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return *size* bytes or a few less; nothing only at the end."""
-        while not self.ended and len(self._ready) < size:
+        """Return *size* bytes or an eighth less; nothing only at the end.
+
+        What a file gives at once is passed on as it is: put together it would be copied.
+        """
+        while not self.ended and len(self._ready) < size - size // 8:
             self._ready += self._decoded(self._content.read(size - len(self._ready)))
         text = self._ready[:size]
         if text.endswith(b"\r") and 1 < len(text) < len(self._ready):
