@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.batches import one_by_one
 from pipeline.config.job import Job
 from pipeline.events import Listener, RowsStaged
 from pipeline.model import Request
-from pipeline.parts import one_by_one
 from pipeline.preparation import Preparation
 from pipeline.stages.encoding import to_requests
 

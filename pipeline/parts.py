@@ -6,46 +6,14 @@ writing them. Whoever reads a part here finds every column in it.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 
 import polars as pl
 
 from pipeline import durable
-from pipeline.model import KEY, REPEATS_KEY, ROW, SOURCE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Batches:
-    """Batches one behind the other: what is done for all of them at once costs a fraction."""
-
-    rows: pl.DataFrame
-    sizes: Sequence[int]
-
-    @property
-    def firsts(self) -> list[int]:
-        """The number of the first row of each."""
-        starts = [end - size for end, size in zip(self.ends, self.sizes, strict=True)]
-        return self.rows.get_column(ROW)[starts].to_list()
-
-    def behind(self, count: int) -> "Batches":
-        """Return them without the first *count*."""
-        known = sum(self.sizes[:count])
-        return Batches(rows=self.rows[known:], sizes=self.sizes[count:]) if count else self
-
-    @property
-    def ends(self) -> Iterator[int]:
-        """The place behind the last row of each, counted from the first row of all."""
-        return accumulate(self.sizes)
-
-
-def one_by_one(batches: Iterable[Batches]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of each single batch."""
-    for some in batches:
-        for end, size in zip(some.ends, some.sizes, strict=True):
-            yield some.rows[end - size : end]
+from pipeline.model import KEY, REPEATS_KEY, SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

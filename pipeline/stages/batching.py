@@ -17,9 +17,9 @@ from itertools import accumulate
 
 import polars as pl
 
+from pipeline.batches import Batches
 from pipeline.model import HEAD
 from pipeline.operations import Operation, Place
-from pipeline.parts import Batches
 
 ROWS_MAX = 1000
 POOL_ROWS_MAX = 500_000

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.batches import Batches
 from pipeline.errors import LimitError
 from pipeline.model import BATCH, Aside, StagedPart, Status
-from pipeline.parts import Batches, Repeats, write_part
+from pipeline.parts import Repeats, write_part
 
 PART_ROWS = 25_000
 """Rows of a part: durable in some 10 ms; twice as many took 40 MB more at a peak (measured)."""

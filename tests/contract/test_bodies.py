@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.batches import one_by_one
 from pipeline.config.toml import Overrides, job_from
 from pipeline.model import Request
 from pipeline.operations import OPERATIONS, Field, Kind, Operation, Place, find
@@ -135,8 +136,8 @@ def rows(draw: st.DrawFn, operation: Operation) -> tuple[list[dict[str, str]], s
 def prepared(operation: Operation, path: Path) -> tuple[list[Prepared], list[Request]]:
     preparation = Preparation(job_from([str(path)], Overrides(to=operation.name)))
     blocks, batcher = list(preparation.blocks()), preparation.batcher()
-    batches = [batch for block in blocks for batch in batcher.add(block.good)]
-    batches += batcher.close()
+    made = [batches for block in blocks for batches in batcher.add(block.good)]
+    batches = one_by_one([*made, *batcher.close()])
     return blocks, [request for batch in batches for request in to_requests(operation, batch)]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.batches import one_by_one
 from pipeline.errors import InvariantBroken
 from pipeline.events import Noticed
 from pipeline.operations import Operation, find
-from pipeline.parts import one_by_one
 from pipeline.preparation import Preparation
 from pipeline.stages.batching import Batcher
 from pipeline.stages.encoding import to_requests

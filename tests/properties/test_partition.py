@@ -12,8 +12,8 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.batches import one_by_one
 from pipeline.operations import Field, Kind, Operation, Place, Repeat, find
-from pipeline.parts import one_by_one
 from pipeline.stages.batching import Batcher
 
 BULK = Operation(

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.batches import Batches, one_by_one
 from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import StorageError
 from pipeline.model import KEY, SOURCE
-from pipeline.parts import Batches, Repeats, one_by_one, read_part, scan_part, write_part
+from pipeline.parts import Repeats, read_part, scan_part, write_part
 from pipeline.run_folder import RunFolder
 from tests.properties.interrupted import Staging
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from pipeline.batches import Batches, one_by_one
 from pipeline.operations import Field, Operation, Place, Repeat, find
-from pipeline.parts import Batches, one_by_one
 from pipeline.stages.batching import Batcher
 
 COUPONS = Operation(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.batches import one_by_one
 from pipeline.config.toml import Overrides, job_from
 from pipeline.model import HEAD
 from pipeline.operations import Operation, find
-from pipeline.parts import one_by_one
 from pipeline.preparation import BLOCK_ROWS, Preparation
 from pipeline.stages import folding
 from pipeline.stages.batching import Batcher

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.batches import Batches
 from pipeline.errors import LimitError, StorageError
 from pipeline.ledger import Ledger
 from pipeline.model import Aside, StagedPart, Status
-from pipeline.parts import Batches, write_part
+from pipeline.parts import write_part
 from pipeline.stages.staging import FIRST_PART_ROWS, PART_ROWS, Before, Folders, Part, Stager
 
 

@@ -94,7 +94,7 @@ def _judge(
     both = fields.hstack(cells.rename(cell_of))
     bad = {str(index): check.bad for index, check in enumerate(checks)}
     found = both.select(bit.any().alias(name) for name, bit in bad.items())
-    hits = [name for row in found.rows(named=True) for name, hit in row.items() if hit]
+    hits = [bit for bit, hit in zip(bad, found.row(0), strict=True) if hit] if bad else []
     if not hits:
         none = pl.Series(REASONS, [], dtype=pl.List(pl.String))
         return pl.repeat(False, fields.height, eager=True), none

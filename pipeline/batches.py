@@ -1,0 +1,43 @@
+"""Batches that stand one behind the other in one frame: what batching hands on, and staging takes.
+
+Knows frames and numbers; never why these rows make a batch, nor where it goes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import polars as pl
+
+from pipeline.model import ROW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batches:
+    """Some batches: what is done for all of them at once costs a fraction."""
+
+    rows: pl.DataFrame
+    sizes: Sequence[int]
+
+    @property
+    def firsts(self) -> list[int]:
+        """The number of the first row of each."""
+        starts = [end - size for end, size in zip(self.ends, self.sizes, strict=True)]
+        return self.rows.get_column(ROW)[starts].to_list()
+
+    def behind(self, count: int) -> "Batches":
+        """Return them without the first *count*."""
+        known = sum(self.sizes[:count])
+        return Batches(rows=self.rows[known:], sizes=self.sizes[count:]) if count else self
+
+    @property
+    def ends(self) -> Iterator[int]:
+        """The place behind the last row of each, counted from the first row of all."""
+        return accumulate(self.sizes)
+
+
+def one_by_one(batches: Iterable[Batches]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of each single batch."""
+    for some in batches:
+        for end, size in zip(some.ends, some.sizes, strict=True):
+            yield some.rows[end - size : end]
