@@ -25,6 +25,11 @@ class Batches:
         starts = [end - size for end, size in zip(self.ends, self.sizes, strict=True)]
         return self.rows.get_column(ROW)[starts].to_list()
 
+    @property
+    def lines(self) -> tuple[tuple[int, int], ...]:
+        """(rows, first row) of each, as the ledger has them."""
+        return tuple(zip(self.sizes, self.firsts, strict=True))
+
     def behind(self, count: int) -> "Batches":
         """Return them without the first *count*."""
         known = sum(self.sizes[:count])

@@ -5,7 +5,6 @@ Ordinary runs, as `pipeline run` makes them; nothing here that those do not do.
 
 from __future__ import annotations
 
-import gc
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,7 +121,6 @@ def _load(job: Path, runs_dir: Path | None, connection: Connection, console: Con
     with watched(console) as given:
         # Of a sandbox of one's own nothing is lost: what destroys need not be asked about.
         terms = api.terms(loaded, connection=connection, confirmed=True, **given)
-        gc.enable()
         return api.blocking(partial(verbs.run, loaded, terms))
 
 

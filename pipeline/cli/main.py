@@ -3,7 +3,6 @@
 Imports a command's file only when it is asked for, and nothing heavy at all.
 """
 
-import gc
 import os
 import sys
 import traceback
@@ -132,7 +131,6 @@ def main() -> NoReturn:
     """Run the command line of this process."""
     for name in THREADS:
         os.environ.setdefault(name, "1")
-    gc.disable()  # imports make no garbage; a command enables it when it begins to work
     _mend_streams()
     try:
         commands.main(prog_name="pipeline")

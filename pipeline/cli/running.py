@@ -81,7 +81,6 @@ def carried(
     from pipeline import api
 
     gc.freeze()  # what imports have made stays: no need to look through it again and again
-    gc.enable()
     with reached(way) as connection:
         terms = replace(terms, connection=connection, stop_after=way.stop_after)
         terms = replace(terms, confirmed=meant(question(terms), yes=way.yes))

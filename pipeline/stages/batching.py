@@ -181,11 +181,13 @@ class Batcher:
 def _some(sizes: list[int]) -> Iterator[list[int]]:
     """Yield *sizes*, some at a time: of SOME_ROWS rows or a little more."""
     some: list[int] = []
+    rows = 0
     for size in sizes:
         some.append(size)
-        if sum(some) >= SOME_ROWS:
+        rows += size
+        if rows >= SOME_ROWS:
             yield some
-            some = []
+            some, rows = [], 0
     if some:
         yield some
 

@@ -146,7 +146,7 @@ class Stager:
     def _recognised(self, batches: Batches) -> int:
         """Return how many of *batches* are staged already. Raises LimitError if they are others."""
         known = self.before.batches[self._batch : self._batch + len(batches.sizes)]
-        if known and known != tuple(zip(batches.sizes, batches.firsts, strict=True))[: len(known)]:
+        if known and known != batches.lines[: len(known)]:
             raise _changed()
         return len(known)
 
@@ -169,9 +169,7 @@ class Stager:
             self._parts += 1
             file, good = f"part-{self._parts:06}.parquet", _numbered(batches, self._batch)
             files += [(good, self.folders.staged / file, self.repeats)]
-        lines = tuple(
-            line for some in batches for line in zip(some.sizes, some.firsts, strict=True)
-        )
+        lines = tuple(line for some in batches for line in some.lines)
         named = StagedPart(file=file, batches=lines, aside=aside)
         return Part(named=named, rows=good, files=tuple(files))
 
