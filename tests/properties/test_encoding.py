@@ -191,6 +191,7 @@ def test_a_bulk_body_says_what_the_rows_say(frame: pl.DataFrame) -> None:
 
 @given(frames(constant=CONSTANT))
 def test_a_bulk_body_of_scalars_lists_them(frame: pl.DataFrame) -> None:
+    frame = frame.with_columns(pl.col("id").fill_null("none"))
     ids = frame["id"].to_list()
     same(to_json(SCALARS, frame), {**constants(next(values(frame))), "ids": ids})
 
@@ -209,6 +210,7 @@ def test_a_single_row_is_an_object_in_its_wrap(frame: pl.DataFrame) -> None:
 @given(frames(constant=CONSTANT), st.data())
 def test_the_same_rows_give_the_same_bytes(frame: pl.DataFrame, data: st.DataObject) -> None:
     """However they lie in memory: as a slice of a batch, in pieces, or as a frame of their own."""
+    frame = frame.with_columns(pl.col("id").fill_null("none"))
     start = data.draw(st.integers(0, frame.height - 1))
     part = frame.slice(start, data.draw(st.integers(1, frame.height - start)))
     alone = pl.DataFrame(part.to_dict(as_series=False), schema=part.schema)

@@ -175,6 +175,8 @@ def test_a_row_of_a_scalar_operation_is_one_value() -> None:
     assert to_json(referrals, rows) == b'{"advocateProfileIntegrationIds":["a","b"]}'
     with pytest.raises(InvariantBroken, match=r"one value here, not nothing"):
         to_json(referrals, pl.DataFrame({"silent": ["no"]}))
+    with pytest.raises(InvariantBroken, match=r"integrationId is null"):
+        to_json(referrals, rows.with_columns(integrationId=pl.Series(["a", None])))
 
 
 def test_fields_go_under_the_wrap_unless_they_start_at_the_root() -> None:

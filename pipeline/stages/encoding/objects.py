@@ -1,27 +1,36 @@
 """Which column becomes which member: columns arranged as one JSON object per row."""
 
+import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
 from pipeline.errors import InvariantBroken
-from pipeline.operations import Field, Kind, Operation, Place
+from pipeline.operations import Field, Operation, Place
 
 Path: TypeAlias = tuple[str, ...]
-Branch: TypeAlias = "dict[str, Branch | pl.Series]"
-"""An object, member by member; a column of type Binary holds JSON text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
-    """One JSON object per row: its members, and the objects in it that are sent even when empty."""
+class Column(NamedTuple):
+    """What must be known of a column to write it."""
 
-    members: Branch
-    kept: tuple[Path, ...]
-    height: int
+    name: str
+    quoted: bool
+    """Whether its texts stand between quotes."""
+    nullable: bool
+    """Whether one of its values is null."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Object:
+    """One JSON object per row, member by member."""
+
+    members: dict[str, "Object | Column"] = field(default_factory=dict)
+    kept: bool = False
+    """Whether it is sent even when it is empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,20 +62,27 @@ def columns_of(
             yield route, frame.get_column(route.column)
 
 
-def body_of(operation: Operation, frame: pl.DataFrame, places: frozenset[Place]) -> Body:
-    """Arrange the columns of *frame* that go to *places* as the object that they make up."""
-    members: Branch = {}
-    kept = _kept(operation, places)
-    for path in kept:
-        _branch(members, path)
-    for route, series in columns_of(operation, frame, places):
-        is_text = route.field.kind is Kind.JSON and not route.field.is_family
-        column = series.cast(pl.Binary) if is_text and series.dtype == pl.String else series
-        _branch(members, route.path[:-1])[route.path[-1]] = column
-    return Body(members=members, kept=kept, height=frame.height)
+def object_of(
+    operation: Operation, places: frozenset[Place], columns: tuple[Column, ...]
+) -> Object:
+    """Arrange *columns*, which go to *places*, as the object that they make up.
+
+    Raises InvariantBroken where a field is a value and an object at once.
+    """
+    root = Object(kept=True)
+    for path in _kept(operation, places):
+        _within(root, path).kept = True
+    routes = _routes(operation, tuple(column.name for column in columns))
+    for column, route in zip(columns, routes, strict=True):
+        _within(root, route.path[:-1]).members[route.path[-1]] = column
+    return root
 
 
-@lru_cache(maxsize=256)
+def member(name: str) -> str:
+    """Return the name of a member as it stands before its value: `"name":`."""
+    return json.dumps(name, ensure_ascii=False) + ":"
+
+
 def _kept(operation: Operation, places: frozenset[Place]) -> tuple[Path, ...]:
     """Return the objects that are sent even when nothing is in them."""
     families = (
@@ -89,11 +105,11 @@ def _path(operation: Operation, field: Field, column: str) -> Path:
     return parts if whole else _wrap(operation) + parts
 
 
-def _branch(members: Branch, path: Iterable[str]) -> Branch:
+def _within(root: Object, path: Iterable[str]) -> Object:
     """Return the object at *path*, made where it is missing."""
     for name in path:
-        below = members.setdefault(name, {})
-        if not isinstance(below, dict):
+        below = root.members.setdefault(name, Object())
+        if not isinstance(below, Object):
             raise InvariantBroken(f"{name} is a value and an object at once")
-        members = below
-    return members
+        root = below
+    return root

@@ -10,14 +10,18 @@ import polars as pl
 
 from pipeline.errors import InvariantBroken
 from pipeline.model import HEAD, Request
-from pipeline.operations import Operation, Place, Shape
-from pipeline.stages.encoding.objects import body_of, columns_of
+from pipeline.operations import Operation, Place
+from pipeline.stages.encoding.objects import columns_of, member
 from pipeline.stages.encoding.targets import to_targets
-from pipeline.stages.encoding.text import MARK, Lists, each, member
+from pipeline.stages.encoding.text import elements, objects
 
 BESIDE_ROWS, IN_ROWS = frozenset({Place.BODY}), frozenset({Place.ROW})
 IN_BODY = BESIDE_ROWS | IN_ROWS
 IN_LINES = frozenset({Place.LINE})
+GROUP = "\0"
+"""A column beside those of a frame: which request a row belongs to."""
+TOGETHER_ROWS = 8_000
+"""Rows of as many batches are written at once; some 2 MB, and seldom more than 30."""
 
 
 def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
@@ -55,13 +59,30 @@ def to_batches(
     """
     _check_constants(operation, frame, spans)
     heads = frame[[start for start, _ in spans]]
-    targets, beside = to_targets(operation, heads), each(body_of(operation, heads, BESIDE_ROWS))
-    rows = Lists(body_of(operation, frame, IN_ROWS), scalar=operation.shape is Shape.SCALAR)
-    envelope = member(operation.envelope)
-    for (start, stop), target, head in zip(spans, targets, beside, strict=True):
-        comma = b"," if head != b"{}" else b""
-        body = b"".join((head[:-1], comma, envelope, rows.slice(start, stop), b"}"))
-        yield Request(method=operation.method, target=target, body=body)
+    targets = iter(to_targets(operation, heads))
+    beside = iter(objects(operation, heads, BESIDE_ROWS).cast(pl.Binary))
+    envelope = member(operation.envelope).encode() + b"["
+    for together in _together(spans):
+        begin, end = together[0][0], together[-1][1]
+        rows = frame.slice(begin, end - begin)
+        places = [(start - begin, stop - begin) for start, stop in together]
+        for listed in elements(operation, rows, IN_ROWS, places):
+            head = next(beside)[:-1]
+            comma = b"" if head == b"{" else b","
+            body = b"".join((head, comma, envelope, listed, b"]}"))
+            yield Request(method=operation.method, target=next(targets), body=body)
+
+
+def _together(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield *spans*, some at a time: of TOGETHER_ROWS rows or a little more."""
+    some: list[tuple[int, int]] = []
+    for span in spans:
+        some.append(span)
+        if span[1] - some[0][0] >= TOGETHER_ROWS:
+            yield some
+            some = []
+    if some:
+        yield some
 
 
 def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
@@ -71,7 +92,7 @@ def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
 
 def to_bodies(operation: Operation, frame: pl.DataFrame) -> list[bytes]:
     """Return one JSON object per row of *frame*, for an operation that takes a row at a time."""
-    return each(body_of(operation, frame, IN_BODY))
+    return objects(operation, frame, IN_BODY).cast(pl.Binary).to_list()
 
 
 def _completed(operation: Operation, frame: pl.DataFrame) -> pl.DataFrame:
@@ -92,14 +113,14 @@ def _folded(operation: Operation, frame: pl.DataFrame) -> pl.DataFrame:
     """
     if HEAD not in frame.columns:
         return frame
-    lines = pl.Series(operation.lines, each(body_of(operation, frame, IN_LINES)))
+    lines = objects(operation, frame, IN_LINES).alias(operation.lines)
     own = [name for name in frame.columns if name != HEAD and name not in _lines(operation, frame)]
-    grouped = frame.with_columns(lines.cast(pl.String)).group_by(
-        pl.col(HEAD).cum_sum().alias(MARK), maintain_order=True
+    grouped = frame.with_columns(lines).group_by(
+        pl.col(HEAD).cum_sum().alias(GROUP), maintain_order=True
     )
     folded = grouped.agg(
         pl.col(own).drop_nulls().first(), pl.col(operation.lines).str.join(",")
-    ).drop(MARK)
+    ).drop(GROUP)
     array = pl.concat_str(pl.lit("["), operation.lines, pl.lit("]")).cast(pl.Binary)
     return folded.with_columns(array.alias(operation.lines))
 

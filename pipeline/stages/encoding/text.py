@@ -1,174 +1,203 @@
-"""Objects → JSON text. polars writes many rows at once; what it cannot do is done on the bytes.
+"""Columns → JSON text, run together row by row: what is the same in all rows, then a column's text.
 
-* Nulls are left out. `,"name":null` cannot be part of a string: a quote inside one is escaped.
-* JSON text is put in as it is, at marks that polars wrote in its place.
+A member that may be missing is a piece of its own, with its name and its comma: null leaves out all
+of it. Which pieces there are is found once for all frames of the same columns.
 """
 
-import io
-import json
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from functools import lru_cache
 
 import polars as pl
-from polars.datatypes import FloatType, IntegerType
+import pyarrow as pa
 
 from pipeline.errors import InvariantBroken
-from pipeline.stages.encoding.objects import Body, Branch, Path
+from pipeline.operations import Kind, Operation, Place, Shape
+from pipeline.stages.encoding import nested
+from pipeline.stages.encoding.objects import Column, Object, columns_of, member, object_of
 
-MARK = "\0"
-"""Ends the name of a member whose JSON text is still to come; no field of the API has it."""
-MARKED = b'\\u0000":true'
-"""A mark as polars writes it: the end of the name, and the value that stands for a text."""
-LINE_END = b"\0"
-"""Between the bodies of single rows: never part of JSON, while JSON text may hold line breaks."""
-JSON_TYPES = (pl.String, pl.Boolean, IntegerType, pl.Null, pl.Categorical, pl.Enum)
-"""What polars writes as JSON has it, beside finite numbers, lists and structs of them."""
-MISTAKABLE = (",", ":", "]", "}")
-"""Where a name starts with one of these, `,"name":null` could be part of a string after all."""
+SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+ESCAPES = {chr(code): f"\\u{code:04x}" for code in range(0x20)} | SHORT
+"""What cannot stand in a string of JSON as it is (RFC 8259 §7), and what is written for it."""
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+"""What stands between quotes."""
 
 
-class Lists:
-    """The rows of a frame as JSON arrays, of any slice of them: `[{…},{…}]`, or `[…]` of scalars.
+def objects(operation: Operation, frame: pl.DataFrame, places: frozenset[Place]) -> pl.Series:
+    """Return one JSON object per row, as String: of the columns of *frame* that go to *places*.
 
     Raises InvariantBroken for a value that JSON does not have.
     """
-
-    def __init__(self, body: Body, *, scalar: bool = False) -> None:
-        self._objects = _frame(body)
-        self._texts = () if scalar else tuple(_texts(body.members))
-        self._nulls = _nulls(self._objects)
-        self._is_scalar = scalar
-        if scalar and self._objects.width != 1:
-            raise InvariantBroken(
-                f"a row is one value here, not {', '.join(body.members) or 'nothing'}"
-            )
-
-    def slice(self, start: int, stop: int) -> bytes:
-        """Return the array of the rows from *start* up to, not including, *stop*."""
-        objects = self._objects.slice(start, stop - start)
-        sink = io.BytesIO()
-        if self._is_scalar:
-            objects.select(pl.all().implode().alias("")).write_json(sink)
-            return sink.getvalue()[len(b'[{"":') : -len(b"}]")]
-        objects.write_json(sink)
-        texts = [text.slice(start, stop - start) for text in self._texts]
-        return _with_texts(_without(self._nulls, sink.getvalue()), texts)
+    columns, texts = _texts(operation, frame, places)
+    written = texts.select(_object(operation, places, columns)).to_series()
+    return written if columns else written.new_from_index(0, frame.height)
 
 
-def each(body: Body) -> list[bytes]:
-    """Return the JSON of each row's object."""
-    objects = _frame(body)
-    if not objects.width:
-        return [b"{}"] * body.height
-    sink = io.BytesIO()
-    objects.write_ndjson(sink)
-    lines = _without(_nulls(objects), sink.getvalue()).replace(b"\n", LINE_END)
-    return _with_texts(lines, list(_texts(body.members))).split(LINE_END)[:-1]
+def elements(
+    operation: Operation,
+    frame: pl.DataFrame,
+    places: frozenset[Place],
+    spans: Sequence[tuple[int, int]],
+) -> Iterator[memoryview]:
+    """Yield what a JSON array of the rows of each span (start, stop) has in it: `{…},{…}`.
 
-
-def _frame(body: Body) -> pl.DataFrame:
-    """Return *body* as a frame for polars to write: structs for objects, marks for JSON texts.
-
-    In one piece: polars 2.1 does not write the rows that stand behind an empty chunk.
+    Of an operation whose rows are scalars: `"…","…"`. Raises as `objects` does.
     """
-    return _objects(body, body.members, ()).rechunk()
+    columns, texts = _texts(operation, frame, places)
+    written = texts.select(_element(operation, places, columns)).to_series()
+    starts, text = _buffers(written if columns else written.new_from_index(0, frame.height))
+    view = memoryview(text)
+    for start, stop in spans:
+        yield view[starts[start] + 1 : starts[stop]]  # without the first comma
 
 
-def _objects(body: Body, members: Branch, path: Path) -> pl.DataFrame:
-    columns = []
-    for name, member in members.items():
-        if isinstance(member, dict):
-            within = _objects(body, member, (*path, name))
-            columns.append(_struct(name, within, kept=(*path, name) in body.kept))
-        elif member.dtype == pl.Binary:
-            columns.append(member.eq(member).alias(name + MARK))  # true, or null
+class _Pieces:
+    """What a text is put together from, in every row."""
+
+    def __init__(self, literal: str = "") -> None:
+        self._literal = literal  # what comes next and is the same in all rows
+        self._pieces: list[pl.Expr] = []
+
+    def add(self, literal: str) -> None:
+        self._literal += literal
+
+    def add_value(self, column: Column) -> None:
+        """Add the text of a column without a null."""
+        quote = '"' if column.quoted else ""
+        self.add(quote)
+        self.add_text(pl.col(column.name))
+        self.add(quote)
+
+    def add_text(self, text: pl.Expr) -> None:
+        """Add a text that differs from row to row; null is nothing."""
+        if self._literal:
+            self._pieces.append(pl.lit(self._literal))
+        self._literal = ""
+        self._pieces.append(text)
+
+    def run_together(self) -> pl.Expr:
+        """Return the whole text of each row."""
+        last = [pl.lit(self._literal)] if self._literal or not self._pieces else []
+        return pl.concat_str(*self._pieces, *last, ignore_nulls=True)
+
+
+@lru_cache(maxsize=256)
+def _object(operation: Operation, places: frozenset[Place], columns: tuple[Column, ...]) -> pl.Expr:
+    pieces = _Pieces()
+    _write(pieces, object_of(operation, places, columns))
+    return pieces.run_together()
+
+
+@lru_cache(maxsize=256)
+def _element(
+    operation: Operation, places: frozenset[Place], columns: tuple[Column, ...]
+) -> pl.Expr:
+    """Return the element of an array that a row is, with a comma before it."""
+    pieces = _Pieces(",")
+    if operation.shape is Shape.SCALAR:
+        pieces.add_value(_only(columns))
+    else:
+        _write(pieces, object_of(operation, places, columns))
+    return pieces.run_together()
+
+
+def _only(columns: tuple[Column, ...]) -> Column:
+    """Return the one column that an operation whose rows are scalars has."""
+    names = ", ".join(column.name for column in columns) or "nothing"
+    if len(columns) != 1:
+        raise InvariantBroken(f"a row is one value here, not {names}")
+    if columns[0].nullable:
+        raise InvariantBroken(f"a row is one value here, and {names} is null")
+    return columns[0]
+
+
+def _write(pieces: _Pieces, of: Object) -> None:
+    """Add an object.
+
+    The comma between two members goes with the one that may be missing: it stands on the side of
+    one that never is.
+    """
+    pieces.add("{")
+    first = next((n for n, value in enumerate(of.members.values()) if _is_certain(value)), None)
+    if first is None:
+        pieces.add_text(_inside(of).str.slice(1))
+    else:
+        for index, (name, value) in enumerate(of.members.items()):
+            before = ("," if index > first else "") + member(name)
+            _write_member(pieces, before, value, "," if index < first else "")
+    pieces.add("}")
+
+
+def _write_member(pieces: _Pieces, before: str, value: Object | Column, after: str) -> None:
+    """Add a member with what stands before and after it, or nothing where it is missing."""
+    if _is_certain(value):
+        pieces.add(before)
+        if isinstance(value, Object):
+            _write(pieces, value)
         else:
-            columns.append(member.alias(name))
-    return pl.DataFrame(columns) if columns else pl.DataFrame(height=body.height)
+            pieces.add_value(value)
+        pieces.add(after)
+        return
+    if isinstance(value, Object):
+        inside = _inside(value)
+        text = pl.when(inside != "").then(inside.str.slice(1)).otherwise(None)
+        opening, closing = "{", "}"
+    else:
+        text = pl.col(value.name)
+        opening = closing = '"' if value.quoted else ""
+    pieces.add_text(pl.concat_str(pl.lit(before + opening), text, pl.lit(closing + after)))
 
 
-def _struct(name: str, members: pl.DataFrame, *, kept: bool) -> pl.Series:
-    """Return *members* as one column of objects; null where it is empty and not to be kept."""
-    objects = members.to_struct(name)
-    if kept or any(not series.null_count() for series in members.get_columns()):
-        return objects
-    filled = members.select(pl.any_horizontal(pl.all().is_not_null())).to_series()
-    return pl.select(pl.when(filled).then(objects).alias(name)).to_series()
+def _inside(of: Object) -> pl.Expr:
+    """Return what an object has between its braces, behind a comma; each member may be missing."""
+    pieces = _Pieces()
+    for name, value in of.members.items():
+        _write_member(pieces, "," + member(name), value, "")
+    return pieces.run_together()
 
 
-def _nulls(objects: pl.DataFrame) -> tuple[tuple[bytes, bytes], ...]:
-    """Return what to replace by what in the text of *objects*, or of a slice, to leave nulls out.
+def _is_certain(value: Object | Column) -> bool:
+    """Whether a member is in every row."""
+    if isinstance(value, Object):
+        return value.kept or any(_is_certain(below) for below in value.members.values())
+    return not value.nullable
 
-    At any depth; in lists nulls stay. First members go last: only then are they followed by a
-    member that stays, or by none.
+
+def _texts(
+    operation: Operation, frame: pl.DataFrame, places: frozenset[Place]
+) -> tuple[tuple[Column, ...], pl.DataFrame]:
+    """Return the columns that go to *places*, and the JSON of their values.
+
+    Of text without its quotes; of numbers what polars makes text of by itself.
     """
-    nullable = [(first, series.name) for first, series in _members(objects) if series.null_count()]
-    others = dict.fromkeys(name for first, name in nullable if not first)
-    firsts = dict.fromkeys(name for first, name in nullable if first)
-    ends = ((b",", b"{"), (b"}", b"{}"))
-    return (
-        *((b"," + member(name) + b"null", b"") for name in others),
-        *((b"{" + member(name) + b"null" + end, left) for name in firsts for end, left in ends),
-    )
+    columns, texts = [], []
+    for route, values in columns_of(operation, frame, places):
+        is_json = route.field.kind is Kind.JSON and not route.field.is_family
+        is_text = values.dtype in TEXT_TYPES and not is_json
+        if values.dtype.is_nested():
+            text = nested.to_texts(values)
+        elif is_text:
+            text = _escaped(values.cast(pl.String))
+        elif values.dtype in (pl.Binary, pl.String):
+            text = values.cast(pl.String)
+        else:
+            nested.check(values)
+            text = values
+        columns.append(Column(route.column, is_text, bool(values.null_count())))
+        texts.append(text.alias(route.column))
+    return tuple(columns), pl.DataFrame(texts)
 
 
-def _without(nulls: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
-    for null, left in nulls:
-        body = left.join(body.split(null))  # `replace` searches twice
-    return body
+def _escaped(texts: pl.Series) -> pl.Series:
+    """Return *texts* as they stand between quotes; in most columns nothing has to be escaped."""
+    _, text = _buffers(texts)
+    code = pl.Series(pa.Array.from_buffers(pa.uint8(), len(text), [None, text]))
+    if ((code < ord(" ")) | (code == ord('"')) | (code == ord("\\"))).any():
+        return texts.str.replace_many(ESCAPES)
+    return texts
 
 
-def member(name: str) -> bytes:
-    """Return the name of a member as it stands before its value: `"name":`."""
-    if name.startswith(MISTAKABLE):
-        raise InvariantBroken(f"{name!r} cannot be the name of a member")
-    return json.dumps(name, ensure_ascii=False).encode() + b":"
-
-
-def _members(objects: pl.DataFrame) -> Iterator[tuple[bool, pl.Series]]:
-    """Yield every member of every object, at any depth: whether it is the first, and its values.
-
-    Raises InvariantBroken for a value that JSON does not have; polars would write null for it.
-    """
-    for index, series in enumerate(objects.get_columns()):
-        yield index == 0, series
-        values, dtype = series, series.dtype
-        while isinstance(dtype, pl.List | pl.Array):
-            values = values.explode(empty_as_null=False)
-            dtype = values.dtype
-        if isinstance(dtype, pl.Struct):
-            yield from _members(values.struct.unnest())
-        elif isinstance(dtype, FloatType):
-            if (values - values).sum() != 0:  # only what is not finite leaves something
-                raise InvariantBroken(f"{series.name} has a number that JSON cannot say")
-        elif not isinstance(dtype, JSON_TYPES):
-            raise InvariantBroken(f"{series.name} has values of type {dtype}: not JSON")
-
-
-def _with_texts(body: bytes, texts: list[pl.Series]) -> bytes:
-    """Put the JSON texts of the rows where their marks are."""
-    if not texts:
-        return body
-    wanted = _by_row(texts).drop_nulls().to_list()
-    pieces = body.split(MARKED)
-    if len(pieces) != len(wanted) + 1:
-        raise InvariantBroken(f"{len(wanted)} JSON texts for {len(pieces) - 1} places")
-    filled = ((b'":', text, piece) for text, piece in zip(wanted, pieces[1:], strict=True))
-    return b"".join((pieces[0], *chain.from_iterable(filled)))
-
-
-def _by_row(texts: list[pl.Series]) -> pl.Series:
-    """Return the values of all columns one row after the other."""
-    if len(texts) == 1:
-        return texts[0]
-    beside = pl.DataFrame([text.alias(str(index)) for index, text in enumerate(texts)])
-    return beside.select(pl.concat_list(pl.all()).explode()).to_series()
-
-
-def _texts(members: Branch) -> Iterator[pl.Series]:
-    """Yield the columns of JSON text in the order in which a row's object has them."""
-    for member in members.values():
-        if isinstance(member, dict):
-            yield from _texts(member)
-        elif member.dtype == pl.Binary:
-            yield member
+def _buffers(texts: pl.Series) -> tuple[memoryview, pa.Buffer]:
+    """Return where each of *texts* begins and the last one ends, and their bytes in one piece."""
+    array = texts.to_arrow(compat_level=pl.CompatLevel.oldest())  # or they lie anywhere
+    _, offsets, text = array.buffers()
+    return memoryview(offsets).cast("q"), text
