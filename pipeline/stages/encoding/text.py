@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from pipeline.errors import InvariantBroken
+from pipeline.octets import octets
 from pipeline.operations import Kind, Operation, Place, Shape
 from pipeline.stages.encoding import nested
 from pipeline.stages.encoding.objects import Column, Object, columns_of, member, object_of
@@ -190,7 +191,7 @@ def _texts(
 def _escaped(texts: pl.Series) -> pl.Series:
     """Return *texts* as they stand between quotes; in most columns nothing has to be escaped."""
     _, text = _buffers(texts)
-    code = pl.Series(pa.Array.from_buffers(pa.uint8(), len(text), [None, text]))
+    code = octets(text)
     if ((code < ord(" ")) | (code == ord('"')) | (code == ord("\\"))).any():
         return texts.str.replace_many(ESCAPES)
     return texts

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from pipeline.config.csv import CsvOptions
 from pipeline.errors import InputError
+from pipeline.octets import octets
 from pipeline.stages.source.stored import Stored, reading
 
 MARK = "\U0010ffff"
@@ -27,7 +28,7 @@ LINE_END = re.compile(rb"\r\n|\r|\n")
 READ_BYTES = 1 << 20
 
 _MARK_BYTES = MARK.encode()
-_CONTROL = bytes([*range(9), 11, 12, *range(14, 32), 127])
+_NOT_CONTROL, _DELETE = (ord("\t"), ord("\n"), ord("\r")), 127
 _CHARACTER_BYTES_MAX, _LEAD_BYTE_MIN = 4, 0xC0
 _DAMAGED = "pipeline.damaged"
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bz2"))
@@ -240,7 +241,9 @@ def _begun(content: bytes) -> int:
 
 
 def _holds_control(content: bytes) -> bool:
-    return len(content.translate(None, _CONTROL)) < len(content)
+    code = octets(content)
+    allowed = sum((code == character).sum() for character in _NOT_CONTROL)
+    return (code < ord(" ")).sum() > allowed or (code == _DELETE).any()
 
 
 def _holds_mark(content: bytes) -> bool:
