@@ -3,6 +3,7 @@
 Every transition is checked before it is written, and the counters of a batch follow its requests.
 """
 
+import json
 import sqlite3
 import zlib
 from collections import Counter
@@ -14,6 +15,12 @@ from pipeline.ledger import states
 from pipeline.ledger.states import FINAL
 from pipeline.model import ApiError, BatchId, Change, Positions, RequestLine, State, Status
 
+
+def element(number: int) -> str:
+    """Return the SQL for an element of the list that a row of `json_each` is, from 0."""
+    return f"json_extract(value, '$[{number}]')"
+
+
 STATUSES = tuple(FINAL.values())
 COLUMNS = (
     "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
@@ -24,13 +31,22 @@ PUT = (
     "ON CONFLICT (batch, positions) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
 )
+TIMES, ANSWER = ("first_sent_at", "sent_at", "finished_at"), "answer"
+EXACT = {name: f"CASE WHEN {name} NOT NULL THEN printf('%!.17g', {name}) END" for name in TIMES}
+READ = ", ".join((EXACT | {ANSWER: f"hex({ANSWER})"}).get(n, n) for n in COLUMNS.split(", "))
+"""COLUMNS as JSON can hold them; `read` reads them."""
 COUNTERS = (*STATUSES, "requests", "attempts")
+ADDED = ", ".join(f"{element(n)} AS {name}" for n, name in enumerate(("batch", *COUNTERS)))
 COUNT = (
-    f"UPDATE batches SET {', '.join(f'{name} = {name} + ?' for name in COUNTERS)} "
-    "WHERE id = ? AND results IS NULL"
+    f"UPDATE batches SET {', '.join(f'{n} = batches.{n} + added.{n}' for n in COUNTERS)} "
+    f"FROM (SELECT {ADDED} FROM json_each(?)) AS added "
+    "WHERE batches.id = added.batch AND results IS NULL"
 )
-ASKED_MAX = 64
-"""Requests asked for in one statement."""
+STATES = (
+    "SELECT json_group_array(json_array(r.batch, r.positions, r.state)) "
+    "FROM json_each(?) AS asked CROSS JOIN requests AS r "
+    f"ON r.batch = {element(0)} AND r.positions = {element(1)}"
+)
 
 
 def apply(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
@@ -53,28 +69,19 @@ def apply(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         count["requests"] += bool(change.attempts)
         count["attempts"] += change.attempts
     connection.executemany(PUT, lines)
-    for batch, count in counts.items():
-        written = connection.execute(COUNT, (*(count[name] for name in COUNTERS), batch))
-        if not written.rowcount:
-            raise InvariantBroken(f"batch {batch} is not there, or its results are written")
+    added = [(batch, *(count[name] for name in COUNTERS)) for batch, count in counts.items()]
+    if connection.execute(COUNT, (json.dumps(added),)).rowcount != len(added):
+        batches = ", ".join(map(str, counts))
+        raise InvariantBroken(f"of batches {batches} one is not there, or its results are written")
 
 
 def _states(
     connection: sqlite3.Connection, changes: Sequence[Change]
 ) -> dict[tuple[BatchId, str], State]:
     """Return the state of each request that *changes* are about and that has a line already."""
-    wanted: dict[BatchId, list[str]] = {}
-    for change in changes:
-        wanted.setdefault(change.batch, []).append(str(change.line.positions))
-    known: dict[tuple[BatchId, str], State] = {}
-    for batch, positions in wanted.items():
-        for start in range(0, len(positions), ASKED_MAX):
-            asked = positions[start : start + ASKED_MAX]
-            places = ", ".join("?" * len(asked))
-            sql = "SELECT positions, state FROM requests WHERE batch = ? AND positions IN"
-            found = connection.execute(f"{sql} ({places})", (batch, *asked))
-            known |= {(batch, place): State(state) for place, state in found}
-    return known
+    asked = [(change.batch, str(change.line.positions)) for change in changes]
+    ((found,),) = connection.execute(STATES, (json.dumps(asked),))
+    return {(BatchId(batch), place): State(state) for batch, place, state in json.loads(found)}
 
 
 def _check_split(change: Change) -> None:
@@ -109,7 +116,7 @@ def _values(batch: BatchId, line: RequestLine) -> tuple[object, ...]:
 
 
 def read(values: Sequence[Any]) -> RequestLine:
-    """Return the line that *values*, those of COLUMNS, write down."""
+    """Return the line that *values*, those of READ, write down."""
     (positions, state, parent, attempts, key, digest, first_sent, sent, finished,
      http_status, title, details, pointer, answer) = values  # fmt: skip
     return RequestLine(
@@ -119,10 +126,10 @@ def read(values: Sequence[Any]) -> RequestLine:
         attempts=attempts,
         idempotency_key=key or "",
         digest=digest or "",
-        first_sent_at=first_sent,
-        sent_at=sent,
-        finished_at=finished,
+        first_sent_at=first_sent and float(first_sent),
+        sent_at=sent and float(sent),
+        finished_at=finished and float(finished),
         http_status=http_status,
         error=ApiError(title=title or "", details=details or "", pointer=pointer or ""),
-        answer=zlib.decompress(answer) if answer is not None else None,
+        answer=zlib.decompress(bytes.fromhex(answer)) if answer else None,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import InvariantBroken, RunError, StorageError
 from pipeline.ledger import lines, schema
-from pipeline.ledger.lines import COLUMNS, STATUSES
+from pipeline.ledger.lines import READ, STATUSES
 from pipeline.model import (
     BatchId,
     BatchLine,
@@ -35,6 +35,11 @@ CHECKPOINT = "checkpoint"
 """The fact from where an interrupted staging goes on, as JSON."""
 SET_ASIDE = (Status.REJECTED, Status.SUPERSEDED, Status.UNCHANGED)
 """Statuses of rows that are not staged; their parts are of a kind of the same name."""
+NEW_BATCHES = (
+    "INSERT INTO batches (part, id, start, rows, first_row) "
+    f"SELECT ?, {', '.join(map(lines.element, range(4)))} FROM json_each(?)"
+)
+GIVEN = "(SELECT value FROM json_each(?))"
 BATCHES = "SELECT b.id, p.file, b.start, b.rows FROM batches b JOIN parts p ON p.id = b.part"
 SETTLED = "b.delivered + b.refused + b.failed + b.in_doubt"
 
@@ -112,15 +117,11 @@ class Ledger:
             rows = sum(rows for rows, _ in part.batches)
             part_id = _name_part(connection, "staged", part.file, rows)
             first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM batches").fetchone()[0]
-            start, lines = 0, []
-            for number, (count, first_row) in enumerate(part.batches, first):
-                lines.append((number, part_id, start, count, first_row))
-                start += count
-            connection.executemany(
-                "INSERT INTO batches (id, part, start, rows, first_row) VALUES (?, ?, ?, ?, ?)",
-                lines,
-            )
-        return tuple(BatchId(line[0]) for line in lines)
+            starts = accumulate((count for count, _ in part.batches), initial=0)
+            numbered = enumerate(zip(starts, part.batches, strict=False), first)
+            batches = [(number, start, *batch) for number, (start, batch) in numbered]
+            connection.execute(NEW_BATCHES, (part_id, json.dumps(batches)))
+        return tuple(BatchId(number) for number, *_ in batches)
 
     def staged_batches(self) -> Iterator[tuple[int, int]]:
         """Yield (rows, first row number) of every staged batch, in order."""
@@ -135,7 +136,8 @@ class Ledger:
 
     def open_batches(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* that have pending rows, in order."""
-        return self._batches(f"{SETTLED} < b.rows AND b.id > ?", after, limit)
+        which = f"{SETTLED} < b.rows AND b.id > ? ORDER BY b.id LIMIT ?"
+        return self._lines(self._batches(which, after, limit))
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Make *changes* durable in one transaction, in their order."""
@@ -150,9 +152,8 @@ class Ledger:
         doubts: those with rows in doubt; else those without.
         """
         which = "b.in_doubt > 0" if doubts else "b.in_doubt = 0"
-        found = self._all(
-            f"{BATCHES} WHERE b.results IS NULL AND {SETTLED} = b.rows "
-            f"AND {which} ORDER BY b.id LIMIT ?",
+        found = self._batches(
+            f"b.results IS NULL AND {SETTLED} = b.rows AND {which} ORDER BY b.id LIMIT ?",
             max(1, rows_max),
         )
         before = accumulate((row[3] for row in found), initial=0)
@@ -162,7 +163,8 @@ class Ledger:
 
     def without_results(self, *, after: BatchId, limit: int) -> list[BatchLine]:
         """Return up to *limit* batches beyond *after* whose results are not written, in order."""
-        return self._batches("b.results IS NULL AND b.id > ?", after, limit)
+        which = "b.results IS NULL AND b.id > ? ORDER BY b.id LIMIT ?"
+        return self._lines(self._batches(which, after, limit))
 
     def name_results(self, file: str, batches: Sequence[BatchLine], *, provisional: bool) -> None:
         """Name a durable results part of *batches*, and fold their requests away.
@@ -170,12 +172,13 @@ class Ledger:
         A provisional part has rows in doubt: its requests are kept, for a later settlement.
         """
         rows = sum(batch.rows for batch in batches)
-        numbers = [(batch.id,) for batch in batches]
+        numbers = json.dumps([batch.id for batch in batches])
         with self._transaction() as connection:
             part = _name_part(connection, "results", file, rows, provisional=provisional)
-            connection.executemany(f"UPDATE batches SET results = {part} WHERE id = ?", numbers)
+            told = f"UPDATE batches SET results = {part} WHERE id IN {GIVEN}"
+            connection.execute(told, (numbers,))
             if not provisional:
-                connection.executemany("DELETE FROM requests WHERE batch = ?", numbers)
+                connection.execute(f"DELETE FROM requests WHERE batch IN {GIVEN}", (numbers,))
 
     def withdraw_provisional(self) -> list[str]:
         """Forget the results parts that have rows in doubt; return their files, to be deleted."""
@@ -191,8 +194,8 @@ class Ledger:
 
     def batch(self, number: BatchId) -> BatchLine | None:
         """Return batch *number* with its requests, or None."""
-        found = self._all(f"{BATCHES} WHERE b.id = ?", number)
-        return self._lines(found)[0] if found else None
+        found = self._lines(self._batches("b.id = ?", number))
+        return found[0] if found else None
 
     def doubtful(self) -> Iterator[BatchLine]:
         """Yield the batches with rows that are in doubt, or were being sent; in order."""
@@ -251,19 +254,24 @@ class Ledger:
         with self._lock, _as_storage("the ledger"):
             return self._connection.execute(sql, values).fetchone()
 
-    def _batches(self, which: str, after: BatchId, limit: int) -> list[BatchLine]:
-        found = self._all(f"{BATCHES} WHERE {which} ORDER BY b.id LIMIT ?", after, limit)
-        return self._lines(found)
+    def _table(self, columns: str, sql: str, *values: Any) -> list[Any]:  # noqa: ANN401 - as above
+        """Return *columns* of what *sql* finds, ordered by them, all at once.
+
+        As one JSON text: sqlite3 lets go of the interpreter for each cell, and then waits for it.
+        """
+        found = self._one(f"SELECT json_group_array(json_array({columns})) FROM ({sql})", *values)
+        return sorted(json.loads(found[0]))
+
+    def _batches(self, which: str, *values: Any) -> list[Any]:  # noqa: ANN401 - as above
+        """Return id, file, start and rows of the batches that *which* says, in their order."""
+        return self._table("id, file, start, rows", f"{BATCHES} WHERE {which}", *values)
 
     def _lines(self, found: Sequence[tuple[int, str, int, int]]) -> list[BatchLine]:
         """Return the batches *found*, with their requests."""
         requests: dict[int, list[RequestLine]] = {number: [] for number, *_ in found}
-        numbers = json.dumps(list(requests))
-        for batch, *values in self._all(
-            f"SELECT batch, {COLUMNS} FROM requests "
-            "WHERE batch IN (SELECT value FROM json_each(?)) ORDER BY id",
-            numbers,
-        ):
+        of_them = f"SELECT * FROM requests WHERE batch IN {GIVEN}"
+        numbers = json.dumps([*requests])
+        for _, batch, *values in self._table(f"id, batch, {READ}", of_them, numbers):
             requests[batch].append(lines.read(values))
         return [
             BatchLine(

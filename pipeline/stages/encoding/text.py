@@ -190,9 +190,8 @@ def _texts(
 
 def _escaped(texts: pl.Series) -> pl.Series:
     """Return *texts* as they stand between quotes; in most columns nothing has to be escaped."""
-    _, text = _buffers(texts)
-    code = octets(text)
-    if ((code < ord(" ")) | (code == ord('"')) | (code == ord("\\"))).any():
+    code = octets(_buffers(texts)[1])
+    if (code < ord(" ")).any() or (code == ord('"')).any() or (code == ord("\\")).any():
         return texts.str.replace_many(ESCAPES)
     return texts
 
