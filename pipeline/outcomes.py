@@ -26,8 +26,19 @@ def rows_of(folder: RunFolder, batches: Sequence[BatchLine]) -> pl.DataFrame:
     frames = []
     for file, within in parts.items():
         part = read_part(folder.staged / file, [ROW, FILE, LINE, KEY, BATCH])
-        frames += [part.slice(batch.start, batch.rows) for batch in within]
+        frames += [part.slice(start, stop - start) for start, stop in _spans(within)]
     return pl.concat(frames)
+
+
+def _spans(batches: Sequence[BatchLine]) -> Iterator[tuple[int, int]]:
+    """Yield where *batches* of one part begin and end in it, those that touch as one."""
+    start = stop = batches[0].start
+    for batch in batches:
+        if batch.start != stop:
+            yield start, stop
+            start = batch.start
+        stop = batch.start + batch.rows
+    yield start, stop
 
 
 def unwritten(folder: RunFolder, ledger: Ledger, operation: Operation) -> Iterator[pl.DataFrame]:

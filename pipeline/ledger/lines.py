@@ -8,6 +8,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from pipeline.errors import InvariantBroken
@@ -26,11 +27,13 @@ COLUMNS = (
     "positions, state, parent, attempts, idempotency_key, digest, first_sent_at, sent_at, "
     "finished_at, http_status, error_title, error_details, error_pointer, answer"
 )
-PUT = (
-    f"INSERT INTO requests (batch, {COLUMNS}) VALUES (?{', ?' * 14}) "
-    "ON CONFLICT (batch, positions) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:])
+PUT = f"INSERT INTO requests (batch, {COLUMNS}) VALUES "
+VALUES = f"(?{', ?' * 14})"
+REPLACING = " ON CONFLICT (batch, positions) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in COLUMNS.split(", ")[1:]
 )
+LINES_AT_ONCE = 32
+"""Requests written by one statement: SQLite before 3.32 takes 999 values."""
 TIMES, ANSWER = ("first_sent_at", "sent_at", "finished_at"), "answer"
 EXACT = {name: f"CASE WHEN {name} NOT NULL THEN printf('%!.17g', {name}) END" for name in TIMES}
 READ = ", ".join((EXACT | {ANSWER: f"hex({ANSWER})"}).get(n, n) for n in COLUMNS.split(", "))
@@ -52,7 +55,7 @@ STATES = (
 def apply(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
     """Write *changes*, in their order. Raises InvariantBroken for one that cannot follow."""
     known = _states(connection, changes)
-    lines: list[tuple[object, ...]] = []
+    lines: dict[tuple[BatchId, str], RequestLine] = {}
     counts: dict[BatchId, Counter[str]] = {change.batch: Counter() for change in changes}
     for change in changes:
         line, count = change.line, counts[change.batch]
@@ -62,17 +65,25 @@ def apply(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         if before is State.IN_DOUBT:
             count[Status.IN_DOUBT] -= len(line.positions)
         for request in (line, *change.children):
-            known[change.batch, str(request.positions)] = request.state
+            place = change.batch, str(request.positions)
+            known[place], lines[place] = request.state, request
             if request.state in FINAL:
                 count[FINAL[request.state]] += len(request.positions)
-            lines.append(_values(change.batch, request))
         count["requests"] += bool(change.attempts)
         count["attempts"] += change.attempts
-    connection.executemany(PUT, lines)
+    _put(connection, [_values(batch, line) for (batch, _), line in lines.items()])
     added = [(batch, *(count[name] for name in COUNTERS)) for batch, count in counts.items()]
     if connection.execute(COUNT, (json.dumps(added),)).rowcount != len(added):
         batches = ", ".join(map(str, counts))
         raise InvariantBroken(f"of batches {batches} one is not there, or its results are written")
+
+
+def _put(connection: sqlite3.Connection, lines: Sequence[tuple[object, ...]]) -> None:
+    """Write *lines*, a new one or in the place of an earlier one."""
+    for start in range(0, len(lines), LINES_AT_ONCE):
+        some = lines[start : start + LINES_AT_ONCE]
+        sql = PUT + ", ".join([VALUES] * len(some)) + REPLACING
+        connection.execute(sql, list(chain.from_iterable(some)))
 
 
 def _states(
