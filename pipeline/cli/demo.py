@@ -14,6 +14,7 @@ import click
 import pipeline
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
+from pipeline.cli.importing import importing
 from pipeline.cli.running import end, reached, watched
 from pipeline.errors import InputError
 
@@ -114,8 +115,9 @@ def _home() -> Path:
 
 
 def _load(job: Path, runs_dir: Path | None, connection: Connection, console: Console) -> Run:
-    from pipeline import api, verbs
-    from pipeline.config.toml import Overrides, load_job
+    with importing():
+        from pipeline import api, verbs
+        from pipeline.config.toml import Overrides, load_job
 
     loaded = load_job(job, Overrides(runs_dir=runs_dir))
     with watched(console) as given:

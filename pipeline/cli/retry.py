@@ -13,6 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
+from pipeline.cli.importing import importing
 from pipeline.cli.running import carried, changed, end, typed
 from pipeline.errors import JobError
 
@@ -79,8 +80,9 @@ def retry(  # noqa: PLR0913 - its options, each by its name
 
     RUN is a run folder, the id of a run or its beginning, or `last`.
     """
-    from pipeline import verbs
-    from pipeline.config.toml import Overrides, load_job
+    with importing():
+        from pipeline import verbs
+        from pipeline.config.toml import Overrides, load_job
 
     where = where or (IN_DOUBT if in_doubt else "")
     choice = verbs.Choice(where=where, limit=limit, in_doubt=in_doubt)

@@ -15,6 +15,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
+from pipeline.cli.importing import importing
 from pipeline.cli.running import changed, end, gone_on, typed
 from pipeline.errors import JobError, PipelineError
 from pipeline.model import Status
@@ -173,7 +174,8 @@ def resume(
     What is delivered is not sent again. RUN is a run folder, the id of a run or its beginning, or
     `last`. The options that say how fast it sends and how much may go wrong hold from now on.
     """
-    from pipeline import verbs
+    with importing():
+        from pipeline import verbs
 
     verb = partial(verbs.resume, change=partial(changed, changes=changes))
     end(ctx, gone_on(folder, way, console, verb), console, way)
@@ -198,7 +200,8 @@ def explain(*, folder: RunFolder, row: int, source: str | None, console: Console
     And what later retries of RUN made of it. Nothing is sent. RUN is a run folder, the id of a run
     or its beginning, or `last`.
     """
-    from pipeline import verbs
+    with importing():
+        from pipeline import verbs
 
     story = verbs.explain(folder, row, source)
     console.give(asdict(story))

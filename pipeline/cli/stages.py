@@ -13,6 +13,7 @@ import click
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
+from pipeline.cli.importing import importing
 from pipeline.cli.running import carried, changed, end, gone_on, watched
 from pipeline.errors import JobError
 
@@ -75,7 +76,8 @@ def preview(*, job: Job, rows: int, console: Console) -> None:
     And what is wrong with those that it would not get.
     Nothing is written and nothing sent; no address and no key is needed.
     """
-    from pipeline import looking
+    with importing():
+        from pipeline import looking
 
     _check_rereadable(job)
     seen = looking.preview(job, rows=rows)
@@ -108,7 +110,8 @@ def validate(ctx: click.Context, *, job: Job, console: Console) -> None:
 
     Exit code 0 when every row would be sent, else 1. No address and no key is needed.
     """
-    from pipeline import looking
+    with importing():
+        from pipeline import looking
 
     _check_rereadable(job)
     with console.listening() as tell:
@@ -137,7 +140,8 @@ def stage(ctx: click.Context, *, job: Job, console: Console) -> None:
 
     What is staged is what `push` delivers, today or tomorrow; it needs the source no more.
     """
-    from pipeline import api, verbs
+    with importing():
+        from pipeline import api, verbs
 
     with watched(console) as given:
         run = verbs.stage(job, api.terms(job, **given))
@@ -158,7 +162,8 @@ def run(ctx: click.Context, *, job: Job, way: Way, console: Console) -> None:
 
     An operation that destroys asks first; where there is no terminal to ask at, it needs --yes.
     """
-    from pipeline import api, verbs
+    with importing():
+        from pipeline import api, verbs
 
     question, verb = partial(verbs.question, job), partial(verbs.run, job)
     end(ctx, carried(way, console, api.terms(job), question, verb), console, way)
@@ -178,7 +183,8 @@ def push(
     RUN is a run folder, the id of a run or its beginning, or `last`. The options that say how fast
     it sends hold from now on.
     """
-    from pipeline import verbs
+    with importing():
+        from pipeline import verbs
 
     verb = partial(verbs.push, change=partial(changed, changes=changes))
     end(ctx, gone_on(folder, way, console, verb), console, way)
