@@ -360,7 +360,8 @@ def _within(rows: pl.DataFrame, sizes: list[int], sent: tuple[str, ...], most: i
     """
     if not sizes:
         return sizes
-    columns = [_bytes(name, rows.schema[name]) for name in sent]
+    schema = rows.schema  # made anew each time that it is asked for
+    columns = [_bytes(name, schema[name]) for name in sent]
     names_bytes = sum(len(name) + NUMBER_BYTES for name in sent)
     longest = rows.select(pl.sum_horizontal(column.max() for column in columns)).item() or 0
     if (longest + names_bytes) * max(sizes) <= most:  # no row can be longer: most sources end here
