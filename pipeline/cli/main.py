@@ -134,9 +134,27 @@ def main() -> NoReturn:
     _mend_streams()
     try:
         commands.main(prog_name="pipeline")
+    except SystemExit as end:
+        _leave(end.code)
+        raise
     except Exception as error:
         sys.exit(_told(error, Console()))
     raise SystemExit
+
+
+def _leave(code: str | int | None) -> None:
+    """End this process at once: to take an interpreter apart takes 0.03 s and serves nobody.
+
+    All is closed by now. Returns where there is still something to be said.
+    """
+    if isinstance(code, str):
+        return
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        return
+    os._exit(code or 0)
 
 
 def _mend_streams() -> None:
