@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from pipeline import caution, family, retry, run_folder
+from pipeline import caution, run_folder
 from pipeline import journey as journeys
 from pipeline.clock import Clock, SystemClock, stamp
 from pipeline.config.job import STANDARD_INPUT, Job
@@ -31,6 +31,7 @@ from pipeline.errors import (
     StorageError,
 )
 from pipeline.events import Listener, Noticed, RunStarted
+from pipeline.history import family, retry
 from pipeline.journey import Journey
 from pipeline.ledger import Ledger
 from pipeline.log import Log

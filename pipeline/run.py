@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import family
 from pipeline.config.job import Job
+from pipeline.history import family
 from pipeline.ledger import Ledger
 from pipeline.model import Status, Summary
 from pipeline.parts import read_part

@@ -11,20 +11,21 @@ from tempfile import TemporaryDirectory
 
 from anyio import to_thread
 
-from pipeline import caution, family, opening, story
+from pipeline import caution, opening
 from pipeline import journey as journeys
-from pipeline import retry as retries
 from pipeline.config.job import STANDARD_INPUT, Job
 from pipeline.errors import JobError, LimitError
+from pipeline.history import family, story
+from pipeline.history import retry as retries
+from pipeline.history.retry import Choice, Chosen
+from pipeline.history.story import Story
 from pipeline.journey import Journey
 from pipeline.ledger import ROWS, Ledger
 from pipeline.model import Status
 from pipeline.opening import CONFIRMED, Change, Terms, unchanged
 from pipeline.preparation import Preparation
-from pipeline.retry import Choice, Chosen
 from pipeline.run import Run
 from pipeline.run_folder import RunFolder
-from pipeline.story import Story
 
 __all__ = [
     "Choice",

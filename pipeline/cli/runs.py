@@ -103,8 +103,8 @@ def runs(
 
 def _purge(where: Path, people: tuple[str, ...], console: Console, *, yes: bool) -> int:
     """Take *people* out of all runs below *where*; return the exit code."""
-    from pipeline import purge
     from pipeline.clock import SystemClock
+    from pipeline.history import purge
 
     question = (
         f"All that the runs in {where} hold of {len(people):,} integration id(s) will be emptied: "

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pipeline import run_folder
+from pipeline.history.purge import Purged, purge
 from pipeline.model import Status
-from pipeline.purge import Purged, purge
 from pipeline.run import Run
 from tests.journey.account import Account, job
 from tests.operations.test_end_to_end import write_csv

@@ -12,10 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from pipeline import durable, family, outcomes
+from pipeline import durable, outcomes
 from pipeline.clock import stamp
 from pipeline.config.job import Job
 from pipeline.errors import JobError
+from pipeline.history import family
 from pipeline.ledger import SET_ASIDE, Ledger
 from pipeline.model import BATCH, FILE, KEY, LINE, ROW, SOURCE, BatchId, RequestLine, Status
 from pipeline.operations import Operation

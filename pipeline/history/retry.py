@@ -11,10 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline import durable, family, outcomes
+from pipeline import durable, outcomes
 from pipeline.config.job import Job
 from pipeline.errors import JobError, RunError
-from pipeline.family import Relative
+from pipeline.history import family
+from pipeline.history.family import Relative
 from pipeline.ledger import Ledger
 from pipeline.model import FILE, KEY, LINE, ROW, SOURCE, Aside, StagedPart, Status
 from pipeline.parts import write_part
