@@ -4,6 +4,7 @@ Reads the folder of a run and those of its retries; the requests from the ledger
 else from the results. Plain data, and lines for people. Never sends.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -222,7 +223,14 @@ def _table(title: str, values: Mapping[str, Any]) -> Iterator[str]:
     if values:
         yield f"  {title}:"
         width = max(map(len, values))
-        yield from (f"    {name:<{width}}  {value}" for name, value in values.items())
+        yield from (f"    {name:<{width}}  {_shown(value)}" for name, value in values.items())
+
+
+def _shown(value: object) -> str:
+    """Return *value* in one line: text as it is where it has one, else as JSON has it."""
+    if isinstance(value, bool) or (isinstance(value, str) and len(value.splitlines()) > 1):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
 
 
 def _request(number: int, request: Told) -> Iterator[str]:

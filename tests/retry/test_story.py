@@ -41,6 +41,17 @@ def test_of_a_rejected_row_it_tells_cells_and_reasons_and_of_its_retry(
     assert f"row 2 of {source}, line 3: delivered (run {second.id})" in text
 
 
+def test_each_fact_has_one_line_and_is_said_as_the_api_gets_it(
+    account: Account, tmp_path: Path
+) -> None:
+    source = write(tmp_path / "two.csv", [["a", "one\ntwo", "true"], ["b", "one", "false"]])
+    columns = {"attributes.Vip": {"column": "spend", "type": "boolean"}}
+    run = account.run(job(source, columns=columns))
+    _, text = told(run, 1)
+    assert r'attributes.Name  "one\ntwo"' in text
+    assert "attributes.Vip   true" in text
+
+
 def test_of_a_superseded_row_it_says_which_stands_in_its_place(
     account: Account, source: Path
 ) -> None:

@@ -19,6 +19,8 @@ from pipeline.stages.mapping import limits, native, sql, times
 from pipeline.stages.mapping.mapping import Mapping, Target
 from pipeline.stages.mapping.reading import Reading
 
+DELIMITERS = ";\t|"
+"""What files of separated values are separated by, if not by commas."""
 ATTRIBUTE = re.compile("[A-Za-z][A-Za-z0-9_]*")
 """What comes after the dot of `attributes.` (API.md §2.6)."""
 SHOWN_MAX = 80
@@ -82,7 +84,7 @@ def compile_mapping(
     if problems:
         raise JobError(
             f"the mapping cannot work: {'; '.join(problems)}",
-            hint=f'"pipeline operations {operation.name}" lists the fields',
+            hint=_uncut(columns) or f'"pipeline operations {operation.name}" lists the fields',
             problems=tuple(problems),
         )
     ordered = tuple(
@@ -92,6 +94,19 @@ def compile_mapping(
         if wish.field is field
     )
     return Mapping(targets=ordered, present=_present(ordered, source))
+
+
+def _uncut(columns: ReadOnly[str, pl.DataType]) -> str:
+    """Return what to do where the one column of a source looks like many; "" where none does."""
+    name = next(iter(columns), "")
+    sign = next((sign for sign in DELIMITERS if sign in name), "")
+    if len(columns) != 1 or not sign:
+        return ""
+    said = json.dumps(sign)
+    return (
+        f'the source has one column, "{_cut(name)}": is it separated by {said}? '
+        f"Say delimiter = {said} under [csv], or --delimiter"
+    )
 
 
 def _required(operation: Operation, wishes: ReadOnly[str, Wish]) -> Iterator[Field]:

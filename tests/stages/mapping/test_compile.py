@@ -246,6 +246,19 @@ def test_a_limit_that_cannot_be_meant_is_a_problem(column: Column, says: str) ->
     assert says in told
 
 
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [(["a;b;c"], '";"'), (["a\tb"], r'"\t"'), (["a|b"], '"|"'), (["a"], ""), (["a;b", "c"], "")],
+)
+def test_a_source_that_was_not_cut_is_told_what_it_may_be_cut_at(
+    columns: list[str], said: str
+) -> None:
+    with pytest.raises(JobError) as told:
+        mapping.compile_mapping([ID], PROFILES, dict.fromkeys(columns, TEXT))
+    hint = told.value.hint or ""
+    assert (f"delimiter = {said} under" in hint) if said else ("lists the fields" in hint)
+
+
 def test_json_has_no_choices() -> None:
     wrong = Column(field="attributes.J", column="tier", type=Kind.JSON, one_of=("a",))
     assert "one_of is not for type" in problems(ID, wrong)[0]
