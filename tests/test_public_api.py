@@ -66,3 +66,21 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import sys, pipeline; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+LOAD = """
+import sys, pipeline
+pipeline.load({source!r}, to="profiles", sandbox=True, runs_dir={runs!r})
+print([name for name in {heavy} if name in sys.modules])
+"""
+
+
+def test_a_run_of_csv_that_all_arrives_loads_no_object_store_and_no_parquet_reader(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "customers.csv"
+    source.write_text('integrationId,attributes.Name\na,"say ""b"""\n', encoding="utf-8")
+    heavy = ["pyarrow.compute", "pyarrow.fs", "pyarrow.parquet", "pandas"]
+    code = LOAD.format(source=str(source), runs=str(tmp_path / "runs"), heavy=heavy)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
