@@ -6,15 +6,17 @@ writes of both, keys sorted: so 1 is not 1.0, and -0.0 is not 0.0.
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from urllib.parse import unquote
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.operations import Field, Kind, Operation, Place, Repeat, Shape, find
-from pipeline.stages.encoding import to_bodies, to_json, to_requests
+from pipeline.stages.encoding import requests, to_batches, to_bodies, to_json, to_requests
 
 BODY_FIELDS = (
     Field(name="campaignId", kind=Kind.INTEGER, place=Place.BODY),
@@ -220,6 +222,25 @@ def test_the_same_rows_give_the_same_bytes(frame: pl.DataFrame, data: st.DataObj
         assert to_requests(made_up, part) == to_requests(made_up, in_pieces)
     whole = to_bodies(SINGLES, frame)
     assert to_bodies(SINGLES, part) == whole[start : start + part.height]
+
+
+@given(frames(constant=CONSTANT), st.data())
+def test_batches_written_together_have_the_bytes_that_each_has_alone(
+    frame: pl.DataFrame, data: st.DataObject
+) -> None:
+    """Whether they touch or not, and wherever those end that are written together."""
+    frame = frame.with_columns(pl.col("id").fill_null("none"))
+    ends = sorted(data.draw(st.sets(st.integers(0, frame.height), min_size=2)))
+    spans = data.draw(
+        st.lists(st.sampled_from([*pairwise(ends)]), unique=True, min_size=1).map(sorted)
+    )
+    at_once = data.draw(st.integers(0, frame.height))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests, "ROWS_AT_ONCE", at_once)
+        for made_up in (OBJECTS, SCALARS):
+            together = list(to_batches(made_up, frame, spans))
+            alone = [frame[start:stop] for start, stop in spans]
+            assert together == [one for part in alone for one in to_requests(made_up, part)]
 
 
 ID = st.text(min_size=1, max_size=8)

@@ -20,8 +20,9 @@ IN_BODY = BESIDE_ROWS | IN_ROWS
 IN_LINES = frozenset({Place.LINE})
 GROUP = "\0"
 """A column beside those of a frame: which request a row belongs to."""
-TOGETHER_ROWS = 8_000
-"""Rows of as many batches are written at once; some 2 MB, and seldom more than 30."""
+ROWS_AT_ONCE, BYTES_AT_ONCE = 8_000, 8_000_000
+"""Rows of as many batches are written together: some 2 MB of text, and never much more than the
+frame takes that has them. A query costs as much as writing a thousand rows."""
 
 
 def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
@@ -62,7 +63,7 @@ def to_batches(
     targets = iter(to_targets(operation, heads))
     beside = iter(objects(operation, heads, BESIDE_ROWS).cast(pl.Binary))
     envelope = member(operation.envelope).encode() + b"["
-    for together in _together(spans):
+    for together in _together(spans, _rows_at_once(frame)):
         begin, end = together[0][0], together[-1][1]
         rows = frame.slice(begin, end - begin)
         places = [(start - begin, stop - begin) for start, stop in together]
@@ -73,12 +74,18 @@ def to_batches(
             yield Request(method=operation.method, target=next(targets), body=body)
 
 
-def _together(spans: Sequence[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    """Yield *spans*, some at a time: of TOGETHER_ROWS rows or a little more."""
+def _rows_at_once(frame: pl.DataFrame) -> int:
+    """Return how many rows of *frame* are to be written together: fewer where they are long."""
+    row_bytes = int(frame.estimated_size()) // frame.height + 1
+    return min(ROWS_AT_ONCE, BYTES_AT_ONCE // row_bytes)
+
+
+def _together(spans: Sequence[tuple[int, int]], rows: int) -> Iterator[list[tuple[int, int]]]:
+    """Yield *spans*, some at a time: of *rows* rows or a little more."""
     some: list[tuple[int, int]] = []
     for span in spans:
         some.append(span)
-        if span[1] - some[0][0] >= TOGETHER_ROWS:
+        if span[1] - some[0][0] >= rows:
             yield some
             some = []
     if some:
