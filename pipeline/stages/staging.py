@@ -18,6 +18,8 @@ from pipeline.parts import Repeats, write_part
 
 PART_ROWS = 25_000
 """Rows of a part: durable in some 10 ms; twice as many took 40 MB more at a peak (measured)."""
+PART_BYTES = 32_000_000
+"""In memory, about: a part of long rows has fewer."""
 FIRST_PART_ROWS = 5_000
 """Of the first part: the delivery waits for nothing else."""
 REJECTED_ROWS_MAX = 50_000
@@ -86,7 +88,8 @@ class Stager:
     _batches: list[Batches] = field(default_factory=list)
     _rejected: list[tuple[pl.DataFrame, pl.DataFrame]] = field(default_factory=list)
     _rows: int = 0
-    """Of the batches that wait for their part."""
+    """Of the batches that wait for their part; and their bytes, about."""
+    _bytes: int = 0
     _batch: int = 0
     _good_seen: int = 0
     _rejected_seen: int = 0
@@ -123,7 +126,9 @@ class Stager:
                 continue
             self._batches.append(some.behind(known))
             self._rows += len(self._batches[-1].rows)
-            if self._rows >= (PART_ROWS if self._parts else FIRST_PART_ROWS):
+            self._bytes += int(self._batches[-1].rows.estimated_size())
+            most = PART_ROWS if self._parts else FIRST_PART_ROWS
+            if self._rows >= most or self._bytes >= PART_BYTES:
                 yield self._part()
 
     def reject(self, rejected: pl.DataFrame, results: pl.DataFrame) -> Iterator[Part]:
@@ -163,7 +168,7 @@ class Stager:
             files += [(results, self.folders.results / file, Repeats())]
             aside = (Aside(status=Status.REJECTED, file=file, rows=len(rows)),)
             self._rejected = []
-        batches, self._batches, self._rows = self._batches, [], 0
+        batches, self._batches, self._rows, self._bytes = self._batches, [], 0, 0
         file, good = "", None
         if batches:
             self._parts += 1

@@ -177,6 +177,18 @@ def test_a_part_is_of_useful_size(tmp_path: Path) -> None:
     assert [len(frame) for frame in disk.read("staged")] == sizes
 
 
+def test_a_part_of_long_rows_has_fewer(tmp_path: Path) -> None:
+    stager = Stager(folders=Disk(tmp_path).folders)
+    long = batch(1, 1000).with_columns(note=pl.Series([f"{n:04000}" for n in range(1000)]))
+    parts = [part for _ in range(30) for part in stager.add([one(long)])]
+    assert [len(part.rows) for part in parts if part.rows is not None] == [
+        5_000,
+        8_000,
+        8_000,
+        8_000,
+    ]
+
+
 def test_rejected_rows_do_not_wait_for_ever(tmp_path: Path) -> None:
     """Many parts of good rows, and a bad one at the start: it is written before the end."""
     stager = Stager(folders=Disk(tmp_path).folders)
