@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from pipeline import durable, outcomes
 from pipeline.config.job import Job
@@ -124,11 +125,10 @@ class Selection:
 
     def spool(self, path: Path) -> None:
         """Write the rows to be sent to *path*, as a source. Raises StorageError."""
-        from pyarrow import parquet  # noqa: PLC0415 - takes 0.05 s, and only a retry needs it
 
         def write(temporary: Path) -> None:
-            schema = parquet.read_schema(self.candidates)
-            with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
+            schema = pq.read_schema(self.candidates)
+            with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
                 for rows in _read(self.candidates, self.kept):
                     writer.write_table(rows.to_arrow().cast(schema))
 
@@ -317,10 +317,8 @@ def _plain(rows: pl.DataFrame) -> list[str]:
 
 def _read(path: Path, wanted: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Yield those failures at *path* that *wanted* (row, file) names, in their order."""
-    from pyarrow import parquet  # noqa: PLC0415 - as in `spool`
-
     numbers = wanted.select(pl.col(ROW).alias("_row"), pl.col(FILE).alias("_file"))
-    with durable.reading(path, OSError), parquet.ParquetFile(path) as file:
+    with durable.reading(path, OSError), pq.ParquetFile(path) as file:
         for batch in file.iter_batches(ROWS_AT_ONCE):
             rows = pl.DataFrame(batch)
             found = rows.join(numbers, on=["_row", "_file"], how="semi", maintain_order="left")

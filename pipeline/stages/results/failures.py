@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from pipeline import durable
 from pipeline.model import BATCH, FAILURES_KEY, FILE, LINE, ROW, SOURCE, TEXT_KEY, Status
@@ -64,12 +65,10 @@ def write_failures(
     if origin.is_text is not None:
         metadata[TEXT_KEY] = "yes" if origin.is_text else "no"
 
-    from pyarrow import parquet  # noqa: PLC0415 - takes 0.05 s, and most runs have no failures
-
     def write(temporary: Path) -> None:
         nonlocal rows
         schema = first.to_arrow().schema.with_metadata(metadata)
-        with parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
             for frame in _chain(first, frames):
                 rows += len(frame)
                 writer.write_table(frame.to_arrow().cast(schema))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 import polars as pl
+from pyarrow import fs
 
 from pipeline.config.csv import CsvOptions
 from pipeline.config.job import STANDARD_INPUT
@@ -23,6 +24,7 @@ from pipeline.stages.source.block import BEGINNING, Block, Start
 from pipeline.stages.source.csv import open_csv
 from pipeline.stages.source.fingerprint import fingerprint
 from pipeline.stages.source.ndjson import open_ndjson
+from pipeline.stages.source.parquet import open_arrow, open_parquet
 from pipeline.stages.source.stored import Stored, reading
 from pipeline.stages.source.text import decompressed
 
@@ -203,6 +205,7 @@ def _local(name: str) -> Stored:
     return Stored(
         name=name,
         path=str(path.resolve()),
+        filesystem=fs.LocalFileSystem(),
         size=path.stat().st_size,
     )
 
@@ -222,8 +225,6 @@ def _find_objects(address: str, scheme: str) -> list[Stored]:
             hint="an address begins with s3://, gs:// or abfss://container@account.dfs…; "
             "anything else: download it first, or pipe it to standard input",
         )
-    from pyarrow import fs  # noqa: PLC0415 - takes 0.04 s
-
     base = re.split(r"[*?[]", address, maxsplit=1)[0]
     with reading(address, hint="are the address, the credentials and the region right?"):
         if base == address:
@@ -275,11 +276,15 @@ def _reader(stored: Stored, csv: CsvOptions) -> Reader:
             f"{', not like' if looks else ''} {expected}",
             hint=_HINTS.get(looks, "export it as CSV or Parquet"),
         )
-    if is_binary:
-        from pipeline.stages.source import parquet  # noqa: PLC0415 - pyarrow's own takes 0.05 s
-
-        return (parquet.open_parquet if expected == _PARQUET else parquet.open_arrow)(stored)
-    return open_ndjson(stored) if expected == _NDJSON else open_csv(stored, csv)
+    match expected:
+        case "Parquet":
+            return open_parquet(stored)
+        case "Arrow":
+            return open_arrow(stored)
+        case "NDJSON":
+            return open_ndjson(stored)
+        case _:
+            return open_csv(stored, csv)
 
 
 def _looks_like(stored: Stored, compression: str) -> str:

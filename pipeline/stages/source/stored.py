@@ -6,15 +6,12 @@ Knows bytes; never a format.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
+from pyarrow import fs
 
 from pipeline.errors import InputError
-
-if TYPE_CHECKING:  # object stores take 0.04 s to import
-    from pyarrow import fs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +21,13 @@ class Stored:
     name: str
     path: str
     """As the filesystem wants it."""
+    filesystem: fs.FileSystem
     size: int
     """Bytes."""
-    filesystem: "fs.FileSystem | None" = None
-    """Where it is not on a disk of this machine."""
 
     def open(self) -> pa.NativeFile:
         """Open for reading from any position. Raises InputError."""
         with reading(self.name):
-            if self.filesystem is None:
-                return pa.OSFile(self.path)
             return self.filesystem.open_input_file(self.path)
 
 
