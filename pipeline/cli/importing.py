@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Let the collector rest meanwhile: modules are no garbage, however often it looks (0.05 s)."""
+    """Let the collector rest meanwhile: modules are no garbage, however often it looks (0.02 s)."""
     gc.disable()
     try:
         yield
