@@ -3,13 +3,16 @@
 Knows frames and numbers; never why these rows make a batch, nor where it goes.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeVar
 
 import polars as pl
 
 from pipeline.model import ROW
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,3 +49,19 @@ def one_by_one(batches: Iterable[Batches]) -> Iterator[pl.DataFrame]:
     for some in batches:
         for end, size in zip(some.ends, some.sizes, strict=True):
             yield some.rows[end - size : end]
+
+
+def some_at_a_time(
+    batches: Iterable[T], rows_of: Callable[[T], int], *, rows: int
+) -> Iterator[list[T]]:
+    """Yield *batches*, whatever stands for them, some at a time: *rows* rows or a little more."""
+    some: list[T] = []
+    left = rows
+    for batch in batches:
+        some.append(batch)
+        left -= rows_of(batch)
+        if left <= 0:
+            yield some
+            some, left = [], rows
+    if some:
+        yield some

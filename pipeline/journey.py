@@ -254,14 +254,12 @@ def close_books(journey: Journey) -> None:
             f"{gone[0]} is gone, and with it what became of its rows",
             hint=f"bring it back and `pipeline resume {folder.path}`; nothing else is lost",
         )
-    if not any(totals.of(status) for status in results.FAILED):
-        folder.failures.unlink(missing_ok=True)  # and no part is read for it
-        return
     source = folder.read_manifest()["source"]
     origin = results.Origin(
         run=folder.id, files=tuple(source["files"]), is_text=source.get("is_text")
     )
-    results.write_failures(parts, folder.failures, origin=origin)
+    failed = [status for status in results.FAILED if totals.of(status)]  # no part is read for none
+    results.write_failures(parts, folder.failures, origin=origin, statuses=failed)
 
 
 async def _deliver(journey: Journey, supply: Supply, inquiry: Inquiry) -> None:

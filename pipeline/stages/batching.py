@@ -17,7 +17,7 @@ from itertools import accumulate
 
 import polars as pl
 
-from pipeline.batches import Batches
+from pipeline.batches import Batches, some_at_a_time
 from pipeline.model import HEAD
 from pipeline.operations import Operation, Place
 
@@ -155,7 +155,7 @@ class Batcher:
         places = rows.get_column(PLACE)
         rows = rows[[name for name in rows.columns if name != PLACE]]
         start = 0
-        for some in _some(sizes):
+        for some in some_at_a_time(sizes, int, rows=SOME_ROWS):
             count = sum(some)
             self._left += count
             last = int(places[start : start + count].max())  # type: ignore[arg-type] # not empty
@@ -176,20 +176,6 @@ class Batcher:
             room = self._pool_rows_max // FRESH_SHARE  # or the next rows would be too many again
             chosen = pl.concat([chosen, _emptied(left, self._rows_max, surplus + room)])
         return _cut(pool, chosen)
-
-
-def _some(sizes: list[int]) -> Iterator[list[int]]:
-    """Yield *sizes*, some at a time: of SOME_ROWS rows or a little more."""
-    some: list[int] = []
-    rows = 0
-    for size in sizes:
-        some.append(size)
-        rows += size
-        if rows >= SOME_ROWS:
-            yield some
-            some, rows = [], 0
-    if some:
-        yield some
 
 
 def _is_plain(pool: pl.DataFrame, columns: Columns) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from pipeline.batches import some_at_a_time
 from pipeline.errors import InvariantBroken
 from pipeline.model import HEAD, Request
 from pipeline.operations import Operation, Place
@@ -63,7 +64,7 @@ def to_batches(
     targets = iter(to_targets(operation, heads))
     beside = iter(objects(operation, heads, BESIDE_ROWS).cast(pl.Binary))
     envelope = member(operation.envelope).encode() + b"["
-    for together in _together(spans, _rows_at_once(frame)):
+    for together in some_at_a_time(spans, _rows_in, rows=_rows_at_once(frame)):
         begin, end = together[0][0], together[-1][1]
         rows = frame.slice(begin, end - begin)
         places = [(start - begin, stop - begin) for start, stop in together]
@@ -80,16 +81,8 @@ def _rows_at_once(frame: pl.DataFrame) -> int:
     return min(ROWS_AT_ONCE, BYTES_AT_ONCE // row_bytes)
 
 
-def _together(spans: Sequence[tuple[int, int]], rows: int) -> Iterator[list[tuple[int, int]]]:
-    """Yield *spans*, some at a time: of *rows* rows or a little more."""
-    some: list[tuple[int, int]] = []
-    for span in spans:
-        some.append(span)
-        if span[1] - some[0][0] >= rows:
-            yield some
-            some = []
-    if some:
-        yield some
+def _rows_in(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
 
 
 def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:

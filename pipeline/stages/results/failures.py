@@ -117,6 +117,8 @@ def _pieces(parts: Parts, statuses: Sequence[Status], origin: Origin) -> Iterato
     if Status.REJECTED in statuses:
         for path in parts.rejected:
             yield _piece(path, origin, partial(_rejected, path, results[path.name]))
+    if not set(statuses) - {Status.REJECTED}:
+        return
     rest = [path for path in parts.results if path.name not in {p.name for p in parts.rejected}]
     settled = _settled(rest, parts.unwritten, [status.value for status in statuses])
     if not len(settled):
