@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.operations import Field, Kind, Operation, Place, Repeat, Shape, find
-from pipeline.stages.encoding import requests, to_batches, to_bodies, to_json, to_requests
+from pipeline.stages.encoding import text, to_batches, to_bodies, to_json, to_requests
 
 BODY_FIELDS = (
     Field(name="campaignId", kind=Kind.INTEGER, place=Place.BODY),
@@ -236,7 +236,7 @@ def test_batches_written_together_have_the_bytes_that_each_has_alone(
     )
     at_once = data.draw(st.integers(0, frame.height))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "ROWS_AT_ONCE", at_once)
+        patch.setattr(text, "ROWS_AT_ONCE", at_once)
         for made_up in (OBJECTS, SCALARS):
             together = list(to_batches(made_up, frame, spans))
             alone = [frame[start:stop] for start, stop in spans]

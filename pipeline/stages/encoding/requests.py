@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from pipeline.batches import some_at_a_time
 from pipeline.errors import InvariantBroken
 from pipeline.model import HEAD, Request
 from pipeline.operations import Operation, Place
@@ -21,9 +20,6 @@ IN_BODY = BESIDE_ROWS | IN_ROWS
 IN_LINES = frozenset({Place.LINE})
 GROUP = "\0"
 """A column beside those of a frame: which request a row belongs to."""
-ROWS_AT_ONCE, BYTES_AT_ONCE = 8_000, 8_000_000
-"""Rows of as many batches are written together: some 2 MB of text, and never much more than the
-frame takes that has them. A query costs as much as writing a thousand rows."""
 
 
 def to_requests(operation: Operation, frame: pl.DataFrame) -> list[Request]:
@@ -64,25 +60,11 @@ def to_batches(
     targets = iter(to_targets(operation, heads))
     beside = iter(objects(operation, heads, BESIDE_ROWS).cast(pl.Binary))
     envelope = member(operation.envelope).encode() + b"["
-    for together in some_at_a_time(spans, _rows_in, rows=_rows_at_once(frame)):
-        begin, end = together[0][0], together[-1][1]
-        rows = frame.slice(begin, end - begin)
-        places = [(start - begin, stop - begin) for start, stop in together]
-        for listed in elements(operation, rows, IN_ROWS, places):
-            head = next(beside)[:-1]
-            comma = b"" if head == b"{" else b","
-            body = b"".join((head, comma, envelope, listed, b"]}"))
-            yield Request(method=operation.method, target=next(targets), body=body)
-
-
-def _rows_at_once(frame: pl.DataFrame) -> int:
-    """Return how many rows of *frame* are to be written together: fewer where they are long."""
-    row_bytes = int(frame.estimated_size()) // frame.height + 1
-    return min(ROWS_AT_ONCE, BYTES_AT_ONCE // row_bytes)
-
-
-def _rows_in(span: tuple[int, int]) -> int:
-    return span[1] - span[0]
+    for listed in elements(operation, frame, IN_ROWS, spans):
+        head = next(beside)[:-1]
+        comma = b"" if head == b"{" else b","
+        body = b"".join((head, comma, envelope, listed, b"]}"))
+        yield Request(method=operation.method, target=next(targets), body=body)
 
 
 def to_json(operation: Operation, frame: pl.DataFrame) -> bytes:
