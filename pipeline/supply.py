@@ -32,6 +32,9 @@ AHEAD_BATCHES = 8
 """Batches encoded and not yet taken up by the delivery, at most: some 2 MB."""
 PARTS_FRESH = 2
 """Parts kept from staging, at most: some 10 MB each."""
+ROOM_S = 0.1
+"""How long a part waits for room among them, longer than a quick API takes for one: then staging
+takes no core from the delivery, which finds all parts in memory. Ahead of a slow one it goes on."""
 BATCHES_READ = 64
 """Batches read from the ledger at a time."""
 
@@ -82,7 +85,10 @@ class Supply:
         if rows is None:
             return
         with self._changed:
-            if len(self._fresh) < PARTS_FRESH:
+            has_room = self._changed.wait_for(
+                lambda: self._over or len(self._fresh) < PARTS_FRESH, ROOM_S
+            )
+            if has_room:
                 self._fresh[file] = rows.drop(SOURCE, strict=False)
             self._ahead += rows.height
             self._changed.notify_all()
@@ -204,6 +210,9 @@ class Supply:
     def _load(self, file: str) -> _Part:
         with self._changed:
             rows = self._fresh.pop(file, None)
+            # One that was heard of after it had been read from disk is not asked for again.
+            self._fresh = {name: kept for name, kept in self._fresh.items() if name > file}
+            self._changed.notify_all()
         if rows is None:
             rows = read_part(self.folder.staged / file, without=(KEY, SOURCE))
         keys = lane_keys(self.operation, rows, self._alive)
