@@ -37,7 +37,9 @@ class Scribe:
     folder: RunFolder
     operation: Operation
     tell: Listener
-    _waiting: list[tuple[Change, anyio.Event]] = field(default_factory=list)
+    _waiting: list[Change] = field(default_factory=list)
+    _durable: anyio.Event = field(default_factory=anyio.Event)
+    """Set when what is waiting now is durable: one for all of it."""
     _wake: anyio.Event = field(default_factory=anyio.Event)
     _closed: bool = False
     _unwritten: int = 0
@@ -50,10 +52,9 @@ class Scribe:
 
     async def note(self, change: Change) -> None:
         """Return when *change* is durable."""
-        done = anyio.Event()
-        self._waiting.append((change, done))
+        self._waiting.append(change)
         self._wake.set()
-        await done.wait()
+        await self._durable.wait()
 
     def close(self) -> None:
         """Let `write` end when everything that came in is written."""
@@ -72,9 +73,8 @@ class Scribe:
                 await anyio.sleep_until(due)
                 due = anyio.current_time() + COMMIT_S
                 self._wake = anyio.Event()
-                group, self._waiting = self._waiting, []
-                if group and self._failed is None:
-                    await self._commit(group)
+                if self._waiting and self._failed is None:
+                    await self._commit()
                 if self._unwritten >= RESULTS_ROWS and not self._is_busy:
                     self._unwritten, self._is_busy = 0, True
                     beside.start_soon(self._write_beside)
@@ -83,15 +83,15 @@ class Scribe:
         if self._failed is not None:
             raise self._failed
 
-    async def _commit(self, group: list[tuple[Change, anyio.Event]]) -> None:
-        changes = [change for change, _ in group]
+    async def _commit(self) -> None:
+        changes, self._waiting = self._waiting, []
+        durable, self._durable = self._durable, anyio.Event()
         try:
             await to_thread.run_sync(self.ledger.commit, changes, limiter=self._committing)
         except PipelineError as error:
             self._failed = error
             return
-        for _, done in group:
-            done.set()
+        durable.set()
         self._report(changes)
 
     async def _write_beside(self) -> None:

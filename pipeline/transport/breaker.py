@@ -62,6 +62,10 @@ class Breaker:
         return self.pause_s > 0
 
 
+HEALTHY = Breaker(answered=True)
+"""What every attempt that gets through makes of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Go:
     """An attempt may be made."""
@@ -92,7 +96,7 @@ Gate = Go | Probe | Pause | GiveUp
 def learn(breaker: Breaker, sign: Sign, what: str, now: float, patience: Patience) -> Breaker:
     """Return the state after an attempt that ended at *now* with *what*."""
     if sign is Sign.THROUGH:
-        return Breaker(answered=True)
+        return HEALTHY
     failed = replace(
         breaker,
         answered=breaker.answered or sign is Sign.ANSWERED,

@@ -138,7 +138,9 @@ class Exchanger:
         while isinstance(step, Wait):
             course.generation += step.fresh_key
             key = request.idempotency_key if key_for is None else key_for(course.generation)
-            step = await self._try(replace(request, idempotency_key=key), course, step.seconds)
+            if key != request.idempotency_key:
+                request = replace(request, idempotency_key=key)
+            step = await self._try(request, course, step.seconds)
         return course.settled(step, self.clock)
 
     def stop(self, reason: str = STOPPED) -> None:

@@ -183,13 +183,15 @@ def learn(limit: Limit, heard: Heard, tuning: Tuning) -> Limit:
     """Return the limit after *heard*. What had left before the last fall says nothing of it."""
     if heard.trouble:
         return _refused(limit, heard, tuning)
-    limit = replace(limit, refused=max(limit.refused - 1, 0), flow=_flown(limit.flow, heard.at))
+    refused, flow = max(limit.refused - 1, 0), _flown(limit.flow, heard.at)
     if limit.held_since is not None and heard.at - limit.held_since > tuning.hold_s:
         limit = replace(limit, held_since=None)
     if heard.sent_at < limit.fell_at:
-        return limit
+        return replace(limit, refused=refused, flow=flow)
     limit = replace(
         limit,
+        refused=refused,
+        flow=flow,
         calm=limit.calm + 1,
         grace=min(limit.grace + tuning.grace, tuning.grace_max),
         spare=min(limit.spare + tuning.spare, tuning.spare_max),

@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import anyio
 import anyio.lowlevel
@@ -202,6 +203,7 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     if doubt:
         return in_doubt(draft, doubt)
 
+    @cache
     def key_for(generation: int) -> str:
         if not operation.idempotency_key:
             return ""
@@ -210,11 +212,16 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
 
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
-    line = replace(line, digest=digest, idempotency_key=key_for(0))
 
     async def note() -> None:
         nonlocal line
-        line = replace(line, state=State.SENDING, first_sent_at=ports.clock.now())
+        line = replace(
+            line,
+            state=State.SENDING,
+            idempotency_key=key_for(0),
+            digest=digest,
+            first_sent_at=ports.clock.now(),
+        )
         await ports.note(Change(batch=draft.batch.id, line=line))
 
     harmless = operation.repeat is Repeat.SAFE or line.state is State.SENDING
@@ -222,6 +229,8 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     trail.requests += 1
     line = replace(
         line,
+        idempotency_key=key_for(0),
+        digest=digest,
         attempts=line.attempts + exchange.attempts,
         first_sent_at=line.first_sent_at or exchange.first_sent_at,
         sent_at=exchange.sent_at,
@@ -232,7 +241,7 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
         delivery.stop(ServiceError(exchange.reason, hint="`pipeline resume RUN` goes on"))
         if line.state is not State.SENDING:
             return None
-    change = change_of(operation, replace(draft, line=line), exchange, trail)
+    change = change_of(operation, draft, line, exchange, trail)
     return await _careful(delivery, draft, change)
 
 

@@ -27,12 +27,14 @@ NOT_ISOLATED = "not isolated"
 """Title of the error of rows given up because the API would not say which of them is bad."""
 
 
-def change_of(operation: Operation, draft: Draft, exchange: Exchange, trail: Trail) -> Change:
-    """Return what *exchange* makes of *draft*, whose `line` has the times and attempts already.
+def change_of(
+    operation: Operation, draft: Draft, line: RequestLine, exchange: Exchange, trail: Trail
+) -> Change:
+    """Return what *exchange* makes of *draft*, whose *line* has the times and attempts already.
 
     `children` in state pending are to be sent next. Updates *trail*.
     """
-    line, answer = draft.known, exchange.answer
+    answer = exchange.answer
     match exchange.verdict:
         case Verdict.DELIVERED:
             trail.delivered(len(draft.positions))
