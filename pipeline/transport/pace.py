@@ -3,7 +3,7 @@
 Times are of a clock that is never set back. Knows nothing of requests, and never waits.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 LATE_S_MAX = 0.01
 """Timers ring late, on a busy loop by several milliseconds: that much is made good with the next
@@ -20,7 +20,7 @@ class Pace:
 
 def left(pace: Pace, interval_s: float, now: float) -> Pace:
     """Return the pace after a request left at *now*; the next comes *interval_s* later."""
-    return replace(pace, at=max(pace.at, now - LATE_S_MAX) + interval_s)
+    return Pace(at=max(pace.at, now - LATE_S_MAX) + interval_s)
 
 
 def is_kept(pace: Pace, interval_s: float, now: float) -> bool:
@@ -30,4 +30,4 @@ def is_kept(pace: Pace, interval_s: float, now: float) -> bool:
 
 def asked(pace: Pace, until: float) -> Pace:
     """Return the pace after the API asked for quiet *until* then."""
-    return replace(pace, at=max(pace.at, until))
+    return Pace(at=max(pace.at, until))

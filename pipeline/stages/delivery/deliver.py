@@ -91,7 +91,6 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
                 if delivery.stopped:
                     break
                 tasks.start_soon(_carry, delivery, draft, room)
-                await anyio.lowlevel.checkpoint()
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
     if delivery.stopped:
