@@ -21,7 +21,7 @@ HEAVY = [
     "pyarrow",
     "httptools",
     "asyncio",
-    "pydantic",
+    "pydantic_core",
     "click",
     "sqlite3",
     "pipeline.api",
