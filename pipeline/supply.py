@@ -67,6 +67,8 @@ class Supply:
     """Rows staged and not yet taken up."""
     _fresh: dict[str, pl.DataFrame] = field(default_factory=dict)
     """Parts just staged, still in memory: where the delivery keeps up, nothing is read again."""
+    _loaded: str = ""
+    """The part that was taken up last: it is named before it is told of, and may be read first."""
     _over: bool = False
     """Whether nobody takes anything any more."""
     _ready: deque[Sequence[Draft] | PipelineError | None] = field(default_factory=deque)
@@ -88,7 +90,7 @@ class Supply:
             has_room = self._changed.wait_for(
                 lambda: self._over or len(self._fresh) < PARTS_FRESH, ROOM_S
             )
-            if has_room:
+            if has_room and file > self._loaded:
                 self._fresh[file] = rows.drop(SOURCE, strict=False)
             self._ahead += rows.height
             self._changed.notify_all()
@@ -209,9 +211,8 @@ class Supply:
 
     def _load(self, file: str) -> _Part:
         with self._changed:
+            self._loaded = file
             rows = self._fresh.pop(file, None)
-            # One that was heard of after it had been read from disk is not asked for again.
-            self._fresh = {name: kept for name, kept in self._fresh.items() if name > file}
             self._changed.notify_all()
         if rows is None:
             rows = read_part(self.folder.staged / file, without=(KEY, SOURCE))

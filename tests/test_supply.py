@@ -1,0 +1,146 @@
+"""Parts on their way from staging to a delivery: from memory where it keeps up, else from disk."""
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import anyio
+import polars as pl
+import pytest
+from anyio import to_thread
+
+from pipeline import run_folder, supply
+from pipeline.ledger import Ledger
+from pipeline.model import StagedPart
+from pipeline.operations import Operation, find
+from pipeline.parts import write_part
+from pipeline.run_folder import RunFolder
+from pipeline.supply import Supply
+
+BOUND_S = 10.0
+PROFILES = find("profiles")
+assert isinstance(PROFILES, Operation)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return run_folder.create(tmp_path, "job", now=0.0, suffix="test")
+
+
+@pytest.fixture
+def ledger(folder: RunFolder) -> Iterator[Ledger]:
+    ledger = Ledger.create(folder.ledger)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def some(folder: RunFolder, ledger: Ledger) -> Supply:
+    return Supply(operation=PROFILES, ledger=ledger, folder=folder, complete=False)
+
+
+def name_of(number: int) -> str:
+    return f"part-{number:06}.parquet"
+
+
+def write(to: Supply, number: int) -> tuple[str, pl.DataFrame]:
+    """Write and name a part of one batch, of one row."""
+    rows = pl.DataFrame({"row": [number], "key": [f"c{number}"], "integrationId": [f"c{number}"]})
+    file = name_of(number)
+    write_part(rows, to.folder.staged / file)
+    to.ledger.stage(StagedPart(file=file, batches=((1, number),)))
+    return file, rows
+
+
+def stage(to: Supply, numbers: range, then: Callable[[Path], None] = lambda _path: None) -> None:
+    """Stage parts one after the other, as staging does; *then* is told where each lies."""
+    for number in numbers:
+        file, rows = write(to, number)
+        to.staged(file, rows)
+        then(to.folder.staged / file)
+    to.all_staged()
+
+
+async def bodies(of: Supply) -> AsyncIterator[bytes]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(of.fill)
+        async for draft in of.drafts():
+            assert draft.request is not None
+            assert draft.request.body is not None
+            yield draft.request.body
+
+
+def body(number: int) -> bytes:
+    return b'{"customerProfiles":[{"integrationId":"c%d"}]}' % number
+
+
+def test_a_delivery_that_keeps_up_finds_all_parts_in_memory(
+    some: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files are deleted as soon as staging has told of them."""
+    monkeypatch.setattr(supply, "ROOM_S", BOUND_S)
+
+    async def deliver() -> list[bytes]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(to_thread.run_sync, stage, some, range(1, 30), Path.unlink)
+            return [one async for one in bodies(some)]
+
+    assert anyio.run(deliver) == [body(number) for number in range(1, 30)]
+
+
+def test_a_delivery_that_takes_nothing_does_not_hold_staging_back(
+    some: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supply, "ROOM_S", 0.001)
+    stage(some, range(1, 30))
+
+    async def deliver() -> list[bytes]:
+        return [one async for one in bodies(some)]
+
+    assert anyio.run(deliver) == [body(number) for number in range(1, 30)]
+
+
+def test_staging_waits_when_it_is_far_ahead_and_goes_on_when_nobody_takes_any_more(
+    some: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supply, "ROOM_S", 0.001)
+    monkeypatch.setattr(supply, "AHEAD_ROWS", 4)
+    fifth = threading.Event()
+
+    def seen(path: Path) -> None:
+        if path.name == name_of(5):
+            fifth.set()
+
+    with ThreadPoolExecutor(1) as thread:
+        staging = thread.submit(stage, some, range(1, 8), seen)
+        while not (some.folder.staged / name_of(5)).exists():
+            time.sleep(0.001)  # noqa: TID251 - nothing else tells
+        assert not fifth.wait(0.05)
+        some.end()
+        staging.result(BOUND_S)
+    assert fifth.is_set()
+
+
+def test_a_part_that_is_told_of_after_it_was_read_takes_no_room(
+    some: Supply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named before it is told of, so the delivery may be first; its rows come once."""
+    late = write(some, 1), write(some, 2)
+
+    async def deliver() -> list[bytes]:
+        found = []
+        async for one in bodies(some):
+            found.append(one)
+            if one == body(2):
+                for file, rows in late:
+                    some.staged(file, rows)
+                monkeypatch.setattr(supply, "ROOM_S", BOUND_S)
+                thread.submit(stage, some, range(3, 9), Path.unlink)
+        return found
+
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as thread:
+        assert anyio.run(deliver) == [body(number) for number in range(1, 9)]
+    assert time.monotonic() - began < BOUND_S
