@@ -61,6 +61,7 @@ class Supply:
     first: int | None = None
     complete: bool = True
     """Whether all rows are staged; a staging beside the push sets it to False before it begins."""
+    room_s: float = ROOM_S
     _changed: threading.Condition = field(default_factory=threading.Condition)
     """Guards all below: whatever one thread does here, another may wait for."""
     _ahead: int = 0
@@ -88,7 +89,7 @@ class Supply:
             return
         with self._changed:
             has_room = self._changed.wait_for(
-                lambda: self._over or len(self._fresh) < PARTS_FRESH, ROOM_S
+                lambda: self._over or len(self._fresh) < PARTS_FRESH, self.room_s
             )
             if has_room and file > self._loaded:
                 self._fresh[file] = rows.drop(SOURCE, strict=False)

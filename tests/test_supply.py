@@ -1,6 +1,5 @@
 """Parts on their way from staging to a delivery: from memory where it keeps up, else from disk."""
 
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,13 @@ import polars as pl
 import pytest
 from anyio import to_thread
 
-from pipeline import run_folder, supply
+from pipeline import run_folder
 from pipeline.ledger import Ledger
 from pipeline.model import StagedPart
 from pipeline.operations import Operation, find
 from pipeline.parts import write_part
 from pipeline.run_folder import RunFolder
-from pipeline.supply import Supply
+from pipeline.supply import AHEAD_ROWS, Supply
 
 BOUND_S = 10.0
 PROFILES = find("profiles")
@@ -45,10 +44,10 @@ def name_of(number: int) -> str:
     return f"part-{number:06}.parquet"
 
 
-def write(to: Supply, number: int) -> tuple[str, pl.DataFrame]:
-    """Write and name a part of one batch, of one row."""
-    rows = pl.DataFrame({"row": [number], "key": [f"c{number}"], "integrationId": [f"c{number}"]})
-    file = name_of(number)
+def write(to: Supply, number: int, *, height: int = 1) -> tuple[str, pl.DataFrame]:
+    """Write and name a part of one batch, in which all rows are the same."""
+    one = pl.DataFrame({"row": [number], "key": [f"c{number}"], "integrationId": [f"c{number}"]})
+    file, rows = name_of(number), one[[0] * height]
     write_part(rows, to.folder.staged / file)
     to.ledger.stage(StagedPart(file=file, batches=((1, number),)))
     return file, rows
@@ -76,11 +75,9 @@ def body(number: int) -> bytes:
     return b'{"customerProfiles":[{"integrationId":"c%d"}]}' % number
 
 
-def test_a_delivery_that_keeps_up_finds_all_parts_in_memory(
-    some: Supply, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_that_keeps_up_finds_all_parts_in_memory(some: Supply) -> None:
     """The files are deleted as soon as staging has told of them."""
-    monkeypatch.setattr(supply, "ROOM_S", BOUND_S)
+    some.room_s = BOUND_S
 
     async def deliver() -> list[bytes]:
         async with anyio.create_task_group() as tasks:
@@ -90,10 +87,8 @@ def test_a_delivery_that_keeps_up_finds_all_parts_in_memory(
     assert anyio.run(deliver) == [body(number) for number in range(1, 30)]
 
 
-def test_a_delivery_that_takes_nothing_does_not_hold_staging_back(
-    some: Supply, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supply, "ROOM_S", 0.001)
+def test_a_delivery_that_takes_nothing_does_not_hold_staging_back(some: Supply) -> None:
+    some.room_s = 0.001
     stage(some, range(1, 30))
 
     async def deliver() -> list[bytes]:
@@ -102,30 +97,25 @@ def test_a_delivery_that_takes_nothing_does_not_hold_staging_back(
     assert anyio.run(deliver) == [body(number) for number in range(1, 30)]
 
 
-def test_staging_waits_when_it_is_far_ahead_and_goes_on_when_nobody_takes_any_more(
-    some: Supply, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(supply, "ROOM_S", 0.001)
-    monkeypatch.setattr(supply, "AHEAD_ROWS", 4)
-    fifth = threading.Event()
+def test_staging_waits_when_it_is_far_ahead_until_nobody_takes_any_more(some: Supply) -> None:
+    some.room_s, told, fits = 0.001, list[int](), 4
 
-    def seen(path: Path) -> None:
-        if path.name == name_of(5):
-            fifth.set()
+    def stage_all() -> None:
+        for number in range(1, 8):
+            some.staged(*write(some, number, height=AHEAD_ROWS // fits))
+            told.append(number)
 
     with ThreadPoolExecutor(1) as thread:
-        staging = thread.submit(stage, some, range(1, 8), seen)
-        while not (some.folder.staged / name_of(5)).exists():
-            time.sleep(0.001)  # noqa: TID251 - nothing else tells
-        assert not fifth.wait(0.05)
+        staging = thread.submit(stage_all)
+        with pytest.raises(TimeoutError):
+            staging.result(1.0)
+        assert told == [1, 2, 3, 4]
         some.end()
         staging.result(BOUND_S)
-    assert fifth.is_set()
+    assert told == [*range(1, 8)]
 
 
-def test_a_part_that_is_told_of_after_it_was_read_takes_no_room(
-    some: Supply, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_part_that_is_told_of_after_it_was_read_takes_no_room(some: Supply) -> None:
     """It is named before it is told of, so the delivery may be first; its rows come once."""
     late = write(some, 1), write(some, 2)
 
@@ -136,7 +126,7 @@ def test_a_part_that_is_told_of_after_it_was_read_takes_no_room(
             if one == body(2):
                 for file, rows in late:
                     some.staged(file, rows)
-                monkeypatch.setattr(supply, "ROOM_S", BOUND_S)
+                some.room_s = BOUND_S
                 thread.submit(stage, some, range(3, 9), Path.unlink)
         return found
 
