@@ -19,6 +19,8 @@ from pipeline.run_folder import RunFolder
 from pipeline.supply import AHEAD_ROWS, Supply
 
 BOUND_S = 10.0
+HEADSTART_S = 0.3
+"""In which staging writes more parts than are kept in memory, if nothing holds it back."""
 PROFILES = find("profiles")
 assert isinstance(PROFILES, Operation)
 
@@ -82,6 +84,7 @@ def test_a_delivery_that_keeps_up_finds_all_parts_in_memory(some: Supply) -> Non
     async def deliver() -> list[bytes]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(to_thread.run_sync, stage, some, range(1, 30), Path.unlink)
+            await anyio.sleep(HEADSTART_S)
             return [one async for one in bodies(some)]
 
     assert anyio.run(deliver) == [body(number) for number in range(1, 30)]
