@@ -22,7 +22,7 @@ from pipeline.model import Change, Exchange, Positions, Request, RequestLine, St
 from pipeline.operations import Operation, Repeat
 from pipeline.stages.delivery.drafts import Draft, digest_of, doubt_of, take
 from pipeline.stages.delivery.isolation import Trail
-from pipeline.stages.delivery.lanes import Lanes
+from pipeline.stages.delivery.lanes import Lanes, Ticket
 from pipeline.stages.delivery.proof import Proof
 from pipeline.stages.delivery.verdicts import change_of, doubted, given_up, in_doubt
 
@@ -90,7 +90,9 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
                 await room.window.take()
                 if delivery.stopped:
                     break
-                tasks.start_soon(_carry, delivery, draft, room)
+                free = anyio.Event()  # lanes are entered here, in order: tasks may begin in any
+                ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
+                tasks.start_soon(_carry, delivery, draft, room, ticket, free)
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
     if delivery.stopped:
@@ -152,10 +154,10 @@ class _Room:
         self.window.fit(delivery.concurrency + waiting)
 
 
-async def _carry(delivery: Delivery, draft: Draft, room: _Room) -> None:
+async def _carry(
+    delivery: Delivery, draft: Draft, room: _Room, ticket: Ticket, free: anyio.Event
+) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
-    free = anyio.Event()
-    ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
     try:
         if not free.is_set():
             await free.wait()

@@ -106,6 +106,8 @@ class Trip:
     books: Books = field(default_factory=Books)
     clock: FixedClock = field(default_factory=FixedClock)
     note: Callable[[Change], Awaitable[None]] | None = None
+    in_a_burst: bool = False
+    """Whether one draft follows the other at once: trio then begins their tasks in any order."""
     drafted: int = 0
     settled: int = 0
     alive_max: int = 0
@@ -134,6 +136,8 @@ class Trip:
                     self.drafted += 1
                     self.alive_max = max(self.alive_max, self.drafted - self.settled)
                     yield draft
+                    if not self.in_a_burst:
+                        await trio.lowlevel.checkpoint()
             if fails is not None:
                 raise fails
 
@@ -189,13 +193,15 @@ def test_what_waits_for_a_key_is_overtaken_by_what_does_not() -> None:
     wanted=st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=3, unique=True)),
     concurrency=st.integers(1, 6),
     pace=st.fixed_dictionaries({key: st.sampled_from([0.0, 1.0, 7.0]) for key in "abcdef"}),
+    in_a_burst=st.booleans(),
 )
 @settings(max_examples=60)
 def test_rows_of_a_key_arrive_in_order_and_never_together(
-    wanted: list[list[str]], concurrency: int, pace: dict[str, float]
+    wanted: list[list[str]], concurrency: int, pace: dict[str, float], *, in_a_burst: bool
 ) -> None:
     batches = [batch_of(number, keys) for number, keys in enumerate(wanted, 1)]
-    trip = Trip(Road(took_s=pace.__getitem__), concurrency=concurrency).carry(*batches)
+    trip = Trip(Road(took_s=pace.__getitem__), concurrency=concurrency, in_a_burst=in_a_burst)
+    trip.carry(*batches)
     for key in "abcdef":
         sent = [keys for keys in trip.of("sent") if key in keys]
         assert sent == [keys for keys in wanted if key in keys]
