@@ -62,6 +62,7 @@ class Supply:
     complete: bool = True
     """Whether all rows are staged; a staging beside the push sets it to False before it begins."""
     room_s: float = ROOM_S
+    """How long a part waits for room among those in memory."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
     """Guards all below: whatever one thread does here, another may wait for."""
     _ahead: int = 0

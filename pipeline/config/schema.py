@@ -1,12 +1,13 @@
 """The keys of a job file: their names and types, and for each the words that say what is expected.
 
 Only this module knows pydantic, of which it needs the core alone: all of it takes five times as
-long to import as a job takes to be read. Nothing of it leaves: `check` returns plain values.
-Defaults stand in the dataclasses of `job`; a key that is not set is not there. What needs the
-operation is checked in `columns`.
+long to import. Nothing of it leaves: `check` returns plain values. Defaults stand in the
+dataclasses of `job`; a key that is not set is not there. What needs the operation is checked in
+`columns`.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic_core import CoreSchema, SchemaValidator, ValidationError
@@ -17,6 +18,9 @@ from pipeline.config.hints import closest
 from pipeline.config.job import Allowance
 from pipeline.config.problems import Keys, Problems
 from pipeline.operations import Kind
+
+STRICT = core.CoreConfig(strict=True)
+THEN, FIRST = core.no_info_after_validator_function, core.no_info_before_validator_function
 
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
 EMPTY = ("ok", "error")
@@ -92,6 +96,10 @@ def _some_of(schema: CoreSchema) -> CoreSchema:
     return THEN(_some, _list_of(schema))
 
 
+def _one_of(names: Sequence[str]) -> Key:
+    return Key(f"one of {', '.join(names)}", core.literal_schema([*names]))
+
+
 def _table(keys: Table) -> CoreSchema:
     fields = {
         key.field or name: core.typed_dict_field(key.schema, required=False, validation_alias=name)
@@ -100,8 +108,6 @@ def _table(keys: Table) -> CoreSchema:
     return core.typed_dict_schema(fields, extra_behavior="forbid", config=STRICT)
 
 
-STRICT = core.CoreConfig(strict=True)
-THEN, FIRST = core.no_info_after_validator_function, core.no_info_before_validator_function
 ANY, TEXT = core.any_schema(), core.str_schema(min_length=1)
 FLAG = Key("true or false", core.bool_schema())
 COUNT = Key("a whole number from 1", core.int_schema(ge=1))
@@ -128,7 +134,7 @@ CSV: Table = {
     "delimiter": BYTE,
     "encoding": Key("an encoding such as utf-8, cp1252", THEN(_encoding, core.str_schema())),
     "quote": BYTE,
-    "compression": Key(f"one of {', '.join(COMPRESSIONS)}", core.literal_schema([*COMPRESSIONS])),
+    "compression": _one_of(COMPRESSIONS),
     "header": FLAG,
     "column_names": Key("a list of names", _some_of(TEXT)),
     "null_values": Key('a list of texts, such as ["", "NULL"]', _list_of(core.str_schema())),
@@ -146,7 +152,7 @@ LIMITS: Table = {
     "max_refused": ROWS,
     "tolerate": ROWS,
     "shrink_max": ROWS._replace(words='a number of rows, or a share such as "20%"'),
-    "empty": Key(f"one of {', '.join(EMPTY)}", core.literal_schema([*EMPTY])),
+    "empty": _one_of(EMPTY),
 }
 """`[limits]`: how many bad rows are too many."""
 JOB: Table = {
@@ -169,6 +175,7 @@ JOB: Table = {
 }
 """The whole job file."""
 SECTIONS = {"csv": CSV, "delivery": DELIVERY, "limits": LIMITS}
+VALIDATOR = SchemaValidator(_table(JOB))
 COLUMN_WORDS = "a column's name, or a table with column, sql or value"
 
 
@@ -180,7 +187,7 @@ def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
     is then empty.
     """
     try:
-        checked: dict[str, Any] = SchemaValidator(_table(JOB), STRICT).validate_python(said)
+        checked: dict[str, Any] = VALIDATOR.validate_python(said)
     except ValidationError as error:
         for one in error.errors(include_url=False):
             _tell(dict(one), problems)

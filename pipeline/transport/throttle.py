@@ -117,25 +117,7 @@ class Throttle:
 
         What must be written down before a request leaves is written now, and never long before.
         """
-        return _Slot(self.enter, self.leave)
-
-    async def enter(self) -> None:
-        """Take a place in turn. Who finds nobody before him, and nothing to wait for, goes in."""
-        if self._door.locked() or self._turn_s() > 0.0:
-            async with self._door:
-                while (wait_s := self._turn_s()) > 0.0:
-                    if wait_s < math.inf:
-                        await self.clock.sleep(wait_s)
-                    else:
-                        self._freed = anyio.Event()
-                        await self._freed.wait()
-        self.in_flight += 1
-        self._ahead += 1
-
-    def leave(self) -> None:
-        """Give the place back."""
-        self.in_flight -= 1
-        self._freed.set()
+        return _Slot(self._enter, self._leave)
 
     async def moment(self) -> None:
         """Wait for the moment to leave, in turn."""
@@ -172,6 +154,28 @@ class Throttle:
             )
             self._learn(heard, result)
         return result
+
+    async def _enter(self) -> None:
+        """Take a place in turn. Who finds nobody before him, and nothing to wait for, goes in."""
+        if self._door.locked() or self._turn_s() > 0.0:
+            async with self._door:
+                while (wait_s := self._turn_s()) > 0.0:
+                    await self._wait(wait_s)
+        self.in_flight += 1
+        self._ahead += 1
+
+    def _leave(self) -> None:
+        """Give the place back."""
+        self.in_flight -= 1
+        self._freed.set()
+
+    async def _wait(self, wait_s: float) -> None:
+        """Wait so long; where that is infinite, until somebody leaves or there are more places."""
+        if wait_s < math.inf:
+            await self.clock.sleep(wait_s)
+        else:
+            self._freed = anyio.Event()
+            await self._freed.wait()
 
     def _turn_s(self) -> float:
         """Return how long it is until a moment is near for one more; infinite without a place."""
