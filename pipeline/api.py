@@ -6,7 +6,6 @@ One async core (`verbs`), one place that gives it a loop. Never Click, never pri
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,8 @@ from typing import Any, TypeVar
 import anyio
 import anyio.from_thread
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline import run_folder, verbs
 from pipeline.config.job import STANDARD_INPUT, Job, runs_dir
@@ -28,8 +29,7 @@ from pipeline.verbs import Terms
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(Struct, frozen=True, kw_only=True):
     """How to reach the API: an address (else the environment's), or a sandbox of one's own."""
 
     base_url: str | None = None

@@ -4,19 +4,18 @@ Knows frames and numbers; never why these rows make a batch, nor where it goes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TypeVar
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.model import ROW
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Batches:
+class Batches(Struct, frozen=True, kw_only=True, eq=False):
     """Some batches: what is done for all of them at once costs a fraction."""
 
     rows: pl.DataFrame

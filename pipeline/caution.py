@@ -3,9 +3,8 @@
 Words and questions only: never whether there is a terminal, and never sends.
 """
 
-from dataclasses import dataclass
-
 import polars as pl
+from msgspec import Struct
 
 from pipeline.config.job import Job
 from pipeline.errors import JobError
@@ -14,8 +13,7 @@ from pipeline.operations import Operation, Place, find
 from pipeline.stages.source import open_source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(Struct, frozen=True, kw_only=True):
     """Whether an operation that destroys is meant; `str()` is the sentence to confirm."""
 
     operation: Operation

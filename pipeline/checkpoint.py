@@ -7,21 +7,20 @@ same batches again: then the checkpoint is where that reading began, and what it
 recognised. Knows counts and places, and the facts of the ledger; never frames or files.
 """
 
-import json
 from collections import deque
-from dataclasses import asdict, dataclass, field
+
+import msgspec
+from msgspec import Struct, field
 
 from pipeline.ledger import CHECKPOINT, Ledger
 from pipeline.model import Status
 from pipeline.parts import Repeats
 from pipeline.preparation import FIRST, Mark
 from pipeline.run_folder import RunFolder
-from pipeline.stages.source import Start
 from pipeline.stages.staging import Before, Folders, Reached, Stager
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True, kw_only=True):
     """All rows before *mark* are staged or rejected, and of the good ones behind it the first."""
 
     mark: Mark = FIRST
@@ -37,18 +36,15 @@ class Checkpoint:
 
     def to_json(self) -> str:
         """Return the checkpoint as the ledger keeps it."""
-        return json.dumps(asdict(self))
+        return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str) -> "Checkpoint":
         """Return the checkpoint that `to_json` has made *text* of."""
-        values = json.loads(text)
-        mark = values.pop("mark")
-        return cls(mark=Mark(**mark | {"start": Start(**mark["start"])}), **values)
+        return msgspec.json.decode(text, type=cls)
 
 
-@dataclass(slots=True, kw_only=True)
-class Course:
+class Course(Struct, kw_only=True):
     """One process's part of a staging: where it began, and where the next one could."""
 
     begun: Checkpoint

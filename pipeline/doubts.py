@@ -7,7 +7,6 @@ be told stays in doubt. Never sends a row.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, assert_never
 
@@ -15,6 +14,8 @@ import anyio
 import orjson
 import polars as pl
 from anyio import to_thread
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline import durable, outcomes, run_folder
 from pipeline.clock import Clock, stamp
@@ -59,8 +60,7 @@ Ask = Callable[[Request], Awaitable[Exchange]]
 """Carry a request that only reads to its verdict."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inquiry:
+class Inquiry(Struct, frozen=True, kw_only=True):
     """One run's doubts, and how the API is asked about them."""
 
     operation: Operation

@@ -5,13 +5,13 @@ raise, and must not keep what it gets for long.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.model import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True, kw_only=True):
     """A run begins or goes on. `rows_total` is None while the source is not read to its end."""
 
     run: str
@@ -21,8 +21,7 @@ class RunStarted:
     rows_settled: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsStaged:
+class RowsStaged(Struct, frozen=True, kw_only=True):
     """So far, of the whole source: rows read and rejected; how much of it was read."""
 
     read: int
@@ -31,23 +30,20 @@ class RowsStaged:
     """Of the source's bytes, 0 to 1, where it can be told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagingFinished:
+class StagingFinished(Struct, frozen=True, kw_only=True):
     """The source has been read to its end; every row is staged or rejected."""
 
     rows: int
     rejected: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestSent:
+class RequestSent(Struct, frozen=True, kw_only=True):
     """An attempt leaves; `in_flight` counts it."""
 
     in_flight: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChanged:
+class LimitChanged(Struct, frozen=True, kw_only=True):
     """How many requests the API takes was found to be another number: at a time, and a second."""
 
     limit: int
@@ -56,8 +52,7 @@ class LimitChanged:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptFailed:
+class AttemptFailed(Struct, frozen=True, kw_only=True):
     """An attempt did not settle its request; `wait_s` until the next."""
 
     what: str
@@ -65,24 +60,21 @@ class AttemptFailed:
     wait_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestsSettled:
+class RequestsSettled(Struct, frozen=True, kw_only=True):
     """Verdicts have become durable: rows by status, of these requests alone."""
 
     rows: Mapping[Status, int]
     requests: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultsWritten:
+class ResultsWritten(Struct, frozen=True, kw_only=True):
     """A part of the results is durable and named by the ledger."""
 
     part: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowsRefused:
+class RowsRefused(Struct, frozen=True, kw_only=True):
     """Rows were refused or given up; `place` of `batch` is the first of them."""
 
     rows: int
@@ -92,8 +84,7 @@ class RowsRefused:
     place: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noticed:
+class Noticed(Struct, frozen=True, kw_only=True):
     """Something a person should know: a warning in one sentence."""
 
     text: str

@@ -9,11 +9,11 @@ what is not staged and delivers what is not settled. Crash-safe at every line (D
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import anyio
 import polars as pl
 from anyio import to_thread
+from msgspec import Struct
 
 from pipeline import caution, outcomes
 from pipeline.checkpoint import Course
@@ -54,8 +54,7 @@ WATCH_S = 0.2
 """How often a run looks whether it is to stop."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Journey:
+class Journey(Struct, kw_only=True, eq=False):
     """One run on its way: its job, its books, and what stops it."""
 
     job: Job

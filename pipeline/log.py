@@ -4,10 +4,11 @@ A listener: it knows events and a file, never the journey. A log that cannot be 
 end a run: the first such failure closes it.
 """
 
-import dataclasses
 import json
 from io import TextIOWrapper
 from pathlib import Path
+
+from msgspec.structs import asdict
 
 from pipeline.clock import Clock, stamp
 from pipeline.events import Event, RequestSent, RowsStaged
@@ -34,7 +35,7 @@ class Log:
             return
         line = {"at": stamp(self._clock.now()), "event": type(event).__name__}
         try:
-            self._file.write(json.dumps(line | dataclasses.asdict(event)) + "\n")
+            self._file.write(json.dumps(line | asdict(event)) + "\n")
         except OSError:
             self.close()
 

@@ -4,9 +4,8 @@ Both look at what `preparation` makes of the source, as a run would. Never the l
 network.
 """
 
-from dataclasses import dataclass
-
 import polars as pl
+from msgspec import Struct
 
 from pipeline.batches import one_by_one
 from pipeline.config.job import Job
@@ -16,8 +15,7 @@ from pipeline.preparation import Preparation
 from pipeline.stages.encoding import to_requests
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validation:
+class Validation(Struct, frozen=True, kw_only=True):
     """What `validate` found: rows read, rows rejected, and why, the most frequent first."""
 
     rows: int
@@ -62,8 +60,7 @@ def _count(rejected: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
+class Preview(Struct, frozen=True, kw_only=True):
     """The first rows as the API would get them, and what is wrong with the rejected among them."""
 
     requests: tuple[Request, ...]

@@ -5,8 +5,9 @@ The seven words of the house are used here as STYLE 2.1 defines them.
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import NewType
+
+from msgspec import Struct, field
 
 BatchId = NewType("BatchId", int)
 """Number of a batch in its run, from 1, in the order of dispatch."""
@@ -68,8 +69,7 @@ class Verdict(enum.StrEnum):
     """The run cannot go on (401, 403, a retired route, nothing gets through)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
+class Positions(Struct, frozen=True):
     """Rows of one batch, by their places in it from 0: ascending, disjoint, half-open spans."""
 
     spans: tuple[tuple[int, int], ...]
@@ -118,8 +118,7 @@ class Positions:
         return Positions.of(places[:middle]), Positions.of(places[middle:])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """One HTTP exchange to be made: everything but the host and the key."""
 
     method: str
@@ -129,8 +128,7 @@ class Request:
     idempotency_key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What came back, whole."""
 
     status: int
@@ -139,8 +137,7 @@ class Answer:
     content_type: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(Struct, frozen=True, kw_only=True):
     """An attempt that got no whole answer. `sent`: whether the API may have seen the request."""
 
     what: str
@@ -149,8 +146,7 @@ class Fault:
     """The status line, where it came before the answer broke off."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(Struct, frozen=True, kw_only=True):
     """A request carried to its verdict: the last answer or fault, and what it took.
 
     Times are seconds since the epoch; `first_sent_at` is None when nothing was ever sent.
@@ -167,8 +163,7 @@ class Exchange:
     """For STOP and FAILED: the sentence for a person."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiError:
+class ApiError(Struct, frozen=True, kw_only=True):
     """One error of an answer: the API's own words and the place in the body that it names."""
 
     title: str = ""
@@ -179,8 +174,7 @@ class ApiError:
 NO_ERROR = ApiError()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class Aside(Struct, frozen=True, kw_only=True):
     """A durable part of rows that will not be sent, for `status`: rejected, superseded, unchanged.
 
     It has a results part of the same name and rows: what becomes of them is known at once.
@@ -191,8 +185,7 @@ class Aside:
     rows: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StagedPart:
+class StagedPart(Struct, frozen=True, kw_only=True):
     """One durable step of staging: a part with its batches, and the rows set aside meanwhile.
 
     batches: (rows, first row number) of each, in the order of the part.
@@ -203,8 +196,7 @@ class StagedPart:
     aside: tuple[Aside, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLine:
+class RequestLine(Struct, frozen=True, kw_only=True):
     """A request as the ledger knows it."""
 
     positions: Positions
@@ -221,8 +213,7 @@ class RequestLine:
     answer: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchLine:
+class BatchLine(Struct, frozen=True, kw_only=True):
     """A batch and its requests; `file` is the staged part, `start` its first row there."""
 
     id: BatchId
@@ -240,8 +231,7 @@ class BatchLine:
         return whole.without(place for request in self.requests for place in request.positions)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(Struct, frozen=True, kw_only=True):
     """One request's new line, and the requests that it was split into.
 
     `attempts`: those made since its last line; they are added to the books of the run, while a
@@ -254,8 +244,7 @@ class Change:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Totals:
+class Totals(Struct, frozen=True, kw_only=True):
     """Rows of a run by status, and what it took; the ledger is its source."""
 
     rows: int = 0
@@ -269,8 +258,7 @@ class Totals:
         return self.by_status.get(status, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Struct, frozen=True, kw_only=True):
     """What a run has come to so far; what `--json` prints (DESIGN §10)."""
 
     run: str

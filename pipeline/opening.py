@@ -8,12 +8,13 @@ import random
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline import caution, run_folder
 from pipeline import journey as journeys
@@ -52,8 +53,7 @@ Change = Callable[[Job], Job]
 NOT_BEGUN = "free space or mend the permissions, then begin again: nothing was sent"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Terms(Struct, frozen=True, kw_only=True):
     """What a verb is given beside its job or run.
 
     `started`: told the journey as soon as there is one, so that a signal can stop it.

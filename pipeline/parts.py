@@ -7,17 +7,16 @@ writing them. Whoever reads a part here finds every column in it.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from msgspec import Struct, field
 
 from pipeline import durable
 from pipeline.model import KEY, REPEATS_KEY, SOURCE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeats:
+class Repeats(Struct, frozen=True, kw_only=True):
     """What a staged frame says twice: its key, and columns of its source, as fields."""
 
     key: str | None = None

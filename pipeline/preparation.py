@@ -6,11 +6,12 @@ always: an interrupted staging relies on it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.config.column import Column
 from pipeline.config.job import Job
@@ -28,8 +29,7 @@ BLOCKS_MAX = 8
 """Blocks of the source that are put together, at most: where rows are long, 8 MB of a CSV file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(Struct, frozen=True, kw_only=True):
     """Where some rows begin that were prepared together, and how many rows come before them."""
 
     start: Start = BEGINNING
@@ -45,8 +45,7 @@ class Mark:
 FIRST = Mark()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(Struct, frozen=True, kw_only=True):
     """What some rows have come to, good and rejected, each in order; and the totals so far."""
 
     good: pl.DataFrame

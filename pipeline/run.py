@@ -6,11 +6,11 @@ Reads only, also while another process writes. Never the network, never a stage.
 import html
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.config.job import Job
 from pipeline.history import family
@@ -24,8 +24,7 @@ REASONS_SHOWN = 10
 UNFINISHED = "not finished"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Run:
+class Run(Struct, frozen=True):
     """One run of the loader, by its folder: `pipeline.open_run(folder)`.
 
     `summary`: rows by status, as a frame of one row. `results`: one row per source row, with its

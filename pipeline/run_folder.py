@@ -9,9 +9,10 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline import durable
 from pipeline.clock import stamp
@@ -25,8 +26,7 @@ VERSION = 1
 """Version of the layout; written to run.json."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFolder:
+class RunFolder(Struct, frozen=True, kw_only=True):
     """The files of one run, each by its name. Making one touches nothing on disk."""
 
     path: Path

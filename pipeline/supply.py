@@ -7,14 +7,16 @@ ahead of both is held back. Knows the ledger, staged files and the encoding; nev
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from weakref import WeakSet
 
 import anyio
 import polars as pl
 from anyio import to_thread
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.errors import PipelineError
 from pipeline.ledger import Ledger
@@ -39,8 +41,7 @@ BATCHES_READ = 64
 """Batches read from the ledger at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class _Part(Struct, frozen=True, kw_only=True):
     """A staged part in memory."""
 
     file: str
@@ -48,8 +49,7 @@ class _Part:
     keys: LaneKeys
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Supply:
+class Supply(Struct, kw_only=True, eq=False):
     """The road from the ledger to the delivery, of one push; `fill` works in a thread of its own.
 
     `first`: so many rows are yielded at most (a canary); None: all.
@@ -75,10 +75,8 @@ class Supply:
     """Whether nobody takes anything any more."""
     _ready: deque[Sequence[Draft] | PipelineError | None] = field(default_factory=deque)
     """Drafts, batch by batch; then why there are no more, or None."""
-    _wanted: anyio.Event | None = None
-    """What the delivery waits for while nothing is ready."""
-    _loop: asyncio.AbstractEventLoop = field(init=False)
-    """That of the delivery: nobody waits until it has heard."""
+    _wake: Callable[[], object] | None = None
+    """Ends the wait of the delivery for something to be ready; nobody waits until it has heard."""
     _alive: WeakSet[LaneKeys] = field(default_factory=WeakSet)
     """The keys of the parts whose requests may be on their way: drafts hold on to them."""
 
@@ -129,7 +127,6 @@ class Supply:
 
     async def fill(self) -> None:
         """Make ready what `drafts` yields, a few batches ahead, until it has all or wants none."""
-        self._loop = asyncio.get_running_loop()
         await to_thread.run_sync(self._fill)
 
     async def _next(self) -> Sequence[Draft] | PipelineError | None:
@@ -138,7 +135,8 @@ class Supply:
                 if self._ready:
                     self._changed.notify_all()
                     return self._ready.popleft()
-                self._wanted = wanted = anyio.Event()
+                wanted, loop = anyio.Event(), asyncio.get_running_loop()
+                self._wake = partial(loop.call_soon_threadsafe, wanted.set)
             await wanted.wait()
 
     # ── in the thread that fills ─────────────────────────────────────────────────────────────
@@ -160,9 +158,9 @@ class Supply:
             self._ready.append(ready)
             self._ahead -= rows
             self._changed.notify_all()
-            wanted, self._wanted = self._wanted, None
-        if wanted is not None and not self._over:
-            self._loop.call_soon_threadsafe(wanted.set)
+            wake, self._wake = self._wake, None
+        if wake is not None and not self._over:
+            wake()
         return not self._over
 
     def _all_drafts(self) -> Iterator[tuple[BatchLine, Sequence[Draft]]]:

@@ -5,11 +5,11 @@ never print; the notebook's door and the command line both come in here.
 """
 
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from anyio import to_thread
+from msgspec.structs import replace
 
 from pipeline import caution, opening
 from pipeline import journey as journeys

@@ -1,10 +1,10 @@
 """What is told or asked before rows are sent, in words."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from pipeline import api, caution, verbs
 from pipeline.config.job import Job

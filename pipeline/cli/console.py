@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 import click
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from pipeline.errors import JobError, PipelineError, StorageError
 from pipeline.events import Event, Listener
@@ -27,8 +28,7 @@ KEPT = "\n\t"
 MASK = "****"
 
 
-@dataclass(slots=True, kw_only=True)
-class Console:
+class Console(Struct, kw_only=True):
     """The two streams of this process, and how the user wants them."""
 
     as_json: bool = False
@@ -60,7 +60,7 @@ class Console:
     def give(self, values: Mapping[str, object]) -> None:
         """Print the one JSON object of --json; without it, nothing."""
         if self.as_json:
-            self._write(json.dumps(values, default=str), sys.stdout)
+            self._write(json.dumps(values, default=_plain), sys.stdout)
 
     def warn(self, text: str) -> None:
         """Print a line to standard error."""
@@ -156,6 +156,11 @@ class Console:
             if stream is sys.stdout and not isinstance(error, BrokenPipeError):
                 why = error.strerror or error
                 raise StorageError(f"standard output cannot be written: {why}") from error
+
+
+def _plain(value: object) -> object:
+    """Return what JSON does not have closer to it: a value as its fields, else as text."""
+    return asdict(value) if isinstance(value, Struct) else str(value)
 
 
 def _sentence(message: str, problems: tuple[str, ...]) -> str:

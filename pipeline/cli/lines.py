@@ -3,11 +3,12 @@
 Knows which events matter to whom; never where the lines go.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
+
+from msgspec.structs import asdict
 
 from pipeline.clock import Clock, stamp
 from pipeline.events import (
@@ -64,7 +65,7 @@ class Lines:
         """Write the line of *event*, if it has one that matters enough."""
         text = _words(event)
         if (text or self._console.log_is_json) and self._weight(event) >= self._least:
-            self._tell(text, type(event).__name__, dataclasses.asdict(event))
+            self._tell(text, type(event).__name__, asdict(event))
         self._tell_progress(event)
 
     def _tell(self, text: str, name: str, values: Mapping[str, object]) -> None:

@@ -5,11 +5,11 @@ Shows facts of the table; adds none.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING
 
 import click
+from msgspec.structs import asdict
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console
@@ -99,7 +99,7 @@ def _find(name: str) -> Operation:
 
 def _facts(operation: Operation) -> dict[str, object]:
     """Return what `--json` says of an operation: the table of operations as it is."""
-    return dataclasses.asdict(operation)
+    return asdict(operation)
 
 
 def _listed(operations: tuple[Operation, ...]) -> list[tuple[str, ...]]:

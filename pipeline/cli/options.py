@@ -12,12 +12,13 @@ Only reads what was typed; what it means is for `config` to say.
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.cli.console import META, Console
 from pipeline.errors import JobError, RunError
@@ -32,8 +33,7 @@ BLANKS = {"\\t": "\t", "tab": "\t"}
 """What a shell cannot type easily, by what people type instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class Way(Struct, frozen=True, kw_only=True):
     """How to reach the API: an address (else the environment's), or a sandbox like *account*.
 
     And what is said of this delivery alone, so that it is no part of the job.
@@ -272,7 +272,7 @@ def job(command: Command) -> Command:
     ) -> object:
         from pipeline.config.toml import Overrides, job_from
 
-        names = set(Overrides.__dataclass_fields__) & set(given)
+        names = set(Overrides.__struct_fields__) & set(given)
         said: dict[str, Any] = {name: given.pop(name) for name in names}
         overrides = Overrides(csv={"delimiter": delimiter, "encoding": encoding}, **said)
         return command(job=job_from(what, overrides), **given)

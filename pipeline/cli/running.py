@@ -9,11 +9,11 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from msgspec.structs import replace
 
 from pipeline.cli import tables
 from pipeline.cli.console import KEYS, Console

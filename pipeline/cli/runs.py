@@ -6,12 +6,12 @@ Reads run folders, also while another process writes them; changes nothing but b
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import asdict
 
 from pipeline.cli import options, tables
 from pipeline.cli.console import Console

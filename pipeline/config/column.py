@@ -3,16 +3,16 @@
 Apart from `job`, because the mapping reads it, and the mapping is pure: no paths, no files here.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from pipeline.operations import Kind
 
 JsonValue: TypeAlias = "str | int | float | bool | list[JsonValue] | dict[str, JsonValue] | None"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class Column(Struct, frozen=True, kw_only=True):
     """Where a field of the API comes from, and what the job asks of its values.
 
     Exactly one of `column` (of the source), `sql` (a polars expression over the source's columns)

@@ -1,13 +1,12 @@
 """How a CSV source is written; only what is not as usual has to be said."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 FIELD_LENGTH_MAX = 1 << 20
 """A quote that is never closed swallows the rest of a file; one value does not get that long."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvOptions:
+class CsvOptions(Struct, frozen=True, kw_only=True):
     """The dialect of a CSV source, and what its cells mean."""
 
     delimiter: str = ","

@@ -4,14 +4,15 @@ No secret is in a job, so that it can be kept and shown.  Never knows TOML, the 
 pydantic: `toml` makes jobs, this file says what they are.
 """
 
-import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.csv import CsvOptions
@@ -26,8 +27,7 @@ STANDARD_INPUT = "-"
 """The source that is standard input."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Allowance:
+class Allowance(Struct, frozen=True, kw_only=True):
     """How many bad rows are all right: a number of *rows*, or a *percent* of all; one of the two.
 
     A percentage is kept in decimals, so that 29 of 100 rows are exactly 29 %.
@@ -66,8 +66,7 @@ class Allowance:
         return str(self) if self.rows is None else self.rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(Struct, frozen=True, kw_only=True):
     """How requests are sent."""
 
     concurrency: int | Literal["adaptive"] = ADAPTIVE
@@ -80,8 +79,7 @@ class Delivery:
     timeout_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Struct, frozen=True, kw_only=True):
     """How many bad rows stop a run, and how many leave it a success; None: no such limit."""
 
     max_rejected: Allowance | None = None
@@ -93,8 +91,7 @@ class Limits:
     """Whether a source without rows is "ok" or an "error"."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(Struct, frozen=True, kw_only=True):
     """What is to be done, complete: nothing is looked up anywhere else from here on."""
 
     name: str
@@ -135,13 +132,13 @@ class Job:
 
 
 def _plain(value: object) -> object:
-    """Return *value* closer to JSON: an operation by its name, a dataclass as its fields."""
+    """Return *value* closer to JSON: an operation by its name, a value as its fields."""
     if isinstance(value, Operation):
         return value.name
     if isinstance(value, Allowance):
         return value.to_json()
-    if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    if isinstance(value, Struct):
+        return asdict(value)
     return str(value)
 
 

@@ -6,8 +6,9 @@ Knows how a key of a job file is written; never which keys there are.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from pipeline.config.hints import closest
 from pipeline.errors import JobError
@@ -43,8 +44,7 @@ def _below(path: Keys) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problems:
+class Problems(Struct, frozen=True, kw_only=True):
     """What was found so far; `arguments` names what did not come from the file, by path."""
 
     file: str = ""

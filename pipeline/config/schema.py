@@ -2,7 +2,7 @@
 
 Only this module knows pydantic, of which it needs the core alone: all of it takes five times as
 long to import. Nothing of it leaves: `check` returns plain values. Defaults stand in the
-dataclasses of `job`; a key that is not set is not there. What needs the operation is checked in
+values of `job`; a key that is not set is not there. What needs the operation is checked in
 `columns`.
 """
 
@@ -33,7 +33,7 @@ class Key(NamedTuple):
     """What it expects: completes `expected …`."""
     schema: CoreSchema
     field: str = ""
-    """What the dataclasses of `job` call it, where it is not its own name."""
+    """What the values of `job` call it, where it is not its own name."""
 
 
 Table = dict[str, Key]
@@ -183,7 +183,7 @@ def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
     """Return *said*, as TOML has it, with its types checked: only the keys that were set.
 
     A column is always a table, a source always a tuple, an allowance an `Allowance`, and the keys
-    are called as the dataclasses of `job` call them. What is wrong goes to *problems*; the answer
+    are called as the values of `job` call them. What is wrong goes to *problems*; the answer
     is then empty.
     """
     try:

@@ -7,10 +7,11 @@ or an address that could be one typed into the wrong place.  Nothing heavy is im
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
+
+from msgspec import Struct
 
 from pipeline.errors import JobError
 
@@ -33,7 +34,7 @@ _HOST = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?", re.IGNORECASE)
 class Secret:
     """A text that cannot be printed by accident: only `reveal()` gives it away.
 
-    It shows itself as `****` wherever something is shown (repr, str, format, a dataclass around
+    It shows itself as `****` wherever something is shown (repr, str, format, a value around
     it, a traceback with its variables), cannot be pickled, and is no value that JSON knows.
     """
 
@@ -68,8 +69,7 @@ class Secret:
         raise TypeError("a secret is not pickled: it would be readable in what comes out")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class Connection(Struct, frozen=True, kw_only=True):
     """Where requests go, and with which keys; `base_url` has no path and no slash at its end."""
 
     base_url: str

@@ -10,9 +10,10 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.config import columns as columns_of
 from pipeline.config.constants import from_text
@@ -30,8 +31,7 @@ FILE_BYTES_MAX = 1 << 20
 """A job file has some kilobytes; a bigger one is another file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
+class Overrides(Struct, frozen=True, kw_only=True):
     """What the command line, or the caller, says; None and empty: nothing. Paths are as given."""
 
     to: str | None = None

@@ -8,10 +8,10 @@ import contextlib
 import itertools
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline import durable, outcomes, run_folder
 from pipeline.errors import RunError
@@ -31,8 +31,7 @@ ARRIVED = (Status.DELIVERED.value, Status.IN_DOUBT.value)
 """Of a later row of a key: it has arrived, or it perhaps has, and will be sent again if not."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relative:
+class Relative(Struct, frozen=True, kw_only=True):
     """A run of the same origin, or of the same job."""
 
     folder: RunFolder

@@ -9,11 +9,11 @@ import json
 import re
 from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import Struct, field
 
 from pipeline import durable, run_folder
 from pipeline.config.column import Column
@@ -41,8 +41,7 @@ SPOKEN = ("text", "details", "what", "message")
 """Members of a line of the log that may quote what was sent or answered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purged:
+class Purged(Struct, frozen=True, kw_only=True):
     """One run: how many rows of these people it had, or why it was left as it is."""
 
     folder: Path
@@ -50,8 +49,7 @@ class Purged:
     left: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(Struct, frozen=True, kw_only=True):
     """What became of each run, the newest first."""
 
     runs: tuple[Purged, ...]
@@ -94,8 +92,7 @@ def _purged(folder: RunFolder, keys: list[str], now: float) -> Purged:
         return Purged(folder=folder.path, left=str(error))
 
 
-@dataclass(slots=True, kw_only=True)
-class _Run:
+class _Run(Struct, kw_only=True):
     folder: RunFolder
     job: Job
     keys: list[str]

@@ -6,11 +6,12 @@ their numbers, and those in whose place others stand as parts that are set aside
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline import durable, outcomes
 from pipeline.config.job import Job
@@ -34,8 +35,7 @@ STATUSES = (*results.FAILED, Status.IN_DOUBT, Status.PENDING)
 HTTP_DIGITS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(Struct, frozen=True, kw_only=True):
     """Which rows are meant.
 
     `where`: a status (rejected, refused, failed, in_doubt), an HTTP status (404), or words of the
@@ -75,8 +75,7 @@ class Choice:
         return words.str.to_lowercase().str.contains(self.where.lower(), literal=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(Struct, frozen=True, kw_only=True):
     """What a retry comes to: rows to be sent, rows in whose place others stand, rows left alone."""
 
     parent: str
@@ -90,8 +89,7 @@ class Chosen:
     """The first of them, as failures.parquet has them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, frozen=True, kw_only=True):
     """The rows chosen, by their numbers; `candidates` is the file that has them and others."""
 
     parent: Relative
@@ -233,8 +231,7 @@ def _write_candidates(one: Relative, job: Job, statuses: Sequence[Status], path:
         return results.write_failures(parts, path, origin=origin, statuses=statuses)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Known:
+class _Known(Struct, kw_only=True):
     """What the family of a run knows of the rows that are asked for."""
 
     one: Relative

@@ -7,11 +7,12 @@ else from the results. Plain data, and lines for people. Never sends.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline import durable, outcomes
 from pipeline.clock import stamp
@@ -29,8 +30,7 @@ NOT_ANSWERS = frozenset({ROW, "source", LINE, KEY, BATCH})
 """Columns of the results that are told elsewhere in a story."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Told(Struct, frozen=True, kw_only=True):
     """One request that carried the row, as the ledger has it; times as RFC 3339."""
 
     rows: int
@@ -45,8 +45,7 @@ class Told:
     """Its text, cut."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class Story(Struct, frozen=True, kw_only=True):
     """What became of one row, in one run; `retries` are the stories of the same row after it."""
 
     run: str

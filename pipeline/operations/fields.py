@@ -3,7 +3,7 @@
 Data only. A field is named as the API's documentation names it.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from pipeline.operations.operation import AnswerField, AnswerShape, Evidence, Field, Kind, Place
 

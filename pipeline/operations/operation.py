@@ -4,7 +4,8 @@ Only shapes and enumerations live here; never behaviour, and never one operation
 """
 
 import enum
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class Kind(enum.StrEnum):
@@ -73,8 +74,7 @@ class Conflict(enum.StrEnum):
     """It exists already, where the answer says so: an earlier attempt has arrived."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(Struct, frozen=True, kw_only=True):
     """One field of an operation, by the name that the API's documentation gives it.
 
     A name that ends in `.*` is a family: `attributes.*` stands for every `attributes.<Name>`.
@@ -119,8 +119,7 @@ class Field:
         return self.at or self.name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerField:
+class AnswerField(Struct, frozen=True, kw_only=True):
     """One typed column that the results keep of an answer.
 
     `at`: dotted path; `[]` after a name walks a list, `[name=value]` those of its objects that have
@@ -135,8 +134,7 @@ class AnswerField:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerShape:
+class AnswerShape(Struct, frozen=True, kw_only=True):
     """How the answer to a request speaks of its rows.
 
     `rows_at`: dotted path of the list with one object per row ("" where the answer is about the
@@ -149,8 +147,7 @@ class AnswerShape:
     match: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(Struct, frozen=True, kw_only=True):
     """Where the API can be asked whether it has applied a row that is in doubt (DESIGN §4)."""
 
     look_up: str
@@ -173,8 +170,7 @@ class Evidence:
     """Further constants of the request that it must agree on to be the one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """Everything that the stages, the tests and the documentation know of an operation."""
 
     name: str

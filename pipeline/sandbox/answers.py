@@ -5,10 +5,10 @@ Shapes of errors are those of the official document (API.md §2.10): `ErrorRespo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 INVALID = "The submitted data was invalid"
 ERRORS_MAX = 1000  # listed in one answer; a body of 1000 rows may have many more
@@ -18,8 +18,7 @@ CONFLICT = 409  # its documented body has an empty list of errors
 Path = tuple[str | int, ...]  # steps into a JSON body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(Struct, frozen=True, kw_only=True):
     """One thing that is wrong: `path` leads into the body, `parameter` names one of the query."""
 
     title: str
@@ -28,8 +27,7 @@ class Problem:
     parameter: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """What is sent back. `stored` tells whether the request changed the account."""
 
     status: int
@@ -59,8 +57,7 @@ def read(value: object) -> Answer:
     return Answer(status=200, body=orjson.dumps(value))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorStyle:
+class ErrorStyle(Struct, frozen=True, kw_only=True):
     """How errors are told: see the switches `pointers` and `errors-listed`."""
 
     pointers: str = "indexed"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.sandbox import wire
 from pipeline.sandbox.answers import Answer, Refused
@@ -24,8 +26,7 @@ FINE = Decision()
 NOTHING = Performed(answer=Answer(status=0))  # of a request that was cut off before it was applied
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one request."""
 
     performed: Performed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.sandbox.answers import Answer, Problem, Refused
 from pipeline.sandbox.store import Store
@@ -13,8 +14,7 @@ from pipeline.sandbox.switches import Switches
 Keys = tuple[tuple[str, Sequence[str]], ...]  # (kind, ids): what a request reads or changes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """The request: `path` and `query` percent-decoded, `body` parsed JSON (None without one).
 
     An operation owns the body: what it keeps of it need not be copied. `nulls` is False where no
@@ -31,8 +31,7 @@ class Call:
         return self.query.get(name, "").lower() == "true"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(Struct, frozen=True, kw_only=True):
     """All that an operation may look at and change."""
 
     store: Store
@@ -53,8 +52,7 @@ class Account:
             raise Refused(status, "Customer profile not found", problems)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Struct, frozen=True, kw_only=True):
     """One operation of the API: where it lives, what it does, what it promises of repeats.
 
     `keys` names what a request touches. `rows` is the array in the body that holds many rows.

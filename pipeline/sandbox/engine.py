@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hmac
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.sandbox import document, rules
 from pipeline.sandbox.answers import Answer, ErrorStyle, Problem, Refused
@@ -28,8 +29,7 @@ from pipeline.sandbox.tally import Tally
 BEARER = "updateCustomerProfileAudiences"  # the operation that the oldest reference gave to Bearer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
+class Keys(Struct, frozen=True, kw_only=True):
     """The keys that open the sandbox: of the Application, and of the Management API."""
 
     application: str
@@ -40,8 +40,7 @@ class Keys:
         return "Keys(****)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """One request as it came: raw path and query, headers by lower-case name, bytes."""
 
     number: int
@@ -58,8 +57,7 @@ class Request:
         return self.headers.get(b"idempotency-key", b"").decode("latin-1")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class Admitted(Struct, frozen=True, kw_only=True):
     """A request that may be applied. `problems` are those of single rows, left out of `call`."""
 
     operation: Operation
@@ -72,8 +70,7 @@ class Admitted:
         return tuple(sorted({int(problem.path[1]) for problem in self.problems}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Performed:
+class Performed(Struct, frozen=True, kw_only=True):
     """What a request came to. A replayed answer changed nothing this time."""
 
     answer: Answer

@@ -13,12 +13,12 @@ from __future__ import annotations
 import random
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import Enum
 
 import orjson
+from msgspec import Struct, field
 
 from pipeline.sandbox.answers import Answer
 
@@ -43,8 +43,7 @@ class Kind(Enum):
     SLOW = "slow-answer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """One fault. `share` is a chance from 0 to 1, `delay` draws seconds; the rest is when."""
 
     text: str
@@ -62,8 +61,7 @@ class Rule:
     retry_after: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """What goes wrong with one request; without arguments: nothing."""
 
     delay_s: float = 0.0  # before it is applied
@@ -75,8 +73,7 @@ class Decision:
     answer: Answer | None = None  # in place of the real one
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """The faults in force, and how often each has struck."""
 
     rules: tuple[Rule, ...] = ()

@@ -8,7 +8,8 @@ argument.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pipeline.sandbox.answers import Answer, Problem, Refused
 
@@ -19,8 +20,7 @@ BYTES_MAX = 256 << 20  # of all stored answers; the oldest go first
 Scope = tuple[str, str, str]  # method, path, key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remembered:
+class Remembered(Struct, frozen=True, kw_only=True):
     """One stored answer."""
 
     digest: bytes

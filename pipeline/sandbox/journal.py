@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import asdict
 
 NAME = "journal"
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class Applied(Struct, frozen=True, kw_only=True):
     """One request that changed the account. `bad` are the rows that were left out."""
 
     number: int
@@ -33,8 +33,7 @@ class Applied:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(Struct, frozen=True, kw_only=True):
     """The switches and the seed from here on."""
 
     switches: Mapping[str, str]

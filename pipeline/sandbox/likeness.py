@@ -13,14 +13,14 @@ is for the sandbox to say when it starts.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 PATHS = ("attributes", "data")  # options that name a file or a folder
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class Likeness(Struct, frozen=True, kw_only=True):
     """What `Embedded` takes, with the same names."""
 
     faults: str = ""

@@ -16,11 +16,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
 import uvicorn
+from msgspec import Struct, field
 
 from pipeline.sandbox import fault_language
 from pipeline.sandbox.app import App
@@ -37,8 +37,7 @@ BACKLOG = 2048
 GC_THRESHOLDS = (100_000, 50, 1_000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(Struct, frozen=True, kw_only=True):
     """How to start. `options` are switches; `child` means: end when standard input does."""
 
     host: str = "127.0.0.1"

@@ -5,11 +5,11 @@ are made from it. This file knows nothing of requests or state.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(Struct, frozen=True, kw_only=True):
     """One decision. `values` lists what it may be; empty means text, which `says` describes."""
 
     name: str

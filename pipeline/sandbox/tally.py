@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pipeline.sandbox.engine import Request
@@ -20,8 +21,7 @@ NEVER = (0,)  # the history of a key that was not applied
 History = tuple[int, ...]  # how often, then the numbers of the last requests, as they were applied
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """One request and what became of it; status 0 is no answer at all."""
 
     request: Request

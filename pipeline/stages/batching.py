@@ -12,10 +12,10 @@ one profile under two coupons, or in two campaigns, may swap.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.batches import Batches, some_at_a_time
 from pipeline.model import HEAD
@@ -47,8 +47,7 @@ BATCH = "batch"
 """Column of a choice, beside POSITION, in order of dispatch: the batch's first row's POSITION."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
+class Columns(Struct, frozen=True, kw_only=True):
     """The columns of a staged frame that decide which rows may share a batch, and its size."""
 
     constants: tuple[str, ...]
@@ -70,8 +69,7 @@ class Columns:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
+class Cut(Struct, frozen=True, kw_only=True):
     """The rows that leave the pool, the sizes of the batches that they make, the rows that stay."""
 
     rows: pl.DataFrame

@@ -6,9 +6,9 @@ sent. Which operation folds, and within which limits, its record says (`lines`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import polars as pl
+from msgspec import Struct, field
 
 from pipeline.model import HEAD
 from pipeline.operations import Field, Operation, Place
@@ -65,8 +65,7 @@ def cut_before(keys: pl.Series, rows: pl.Series, broken: pl.Series, *, rows_max:
     return spare if spare - start > rows_max else start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True, kw_only=True):
     """Where a block stands: its file, and the numbers of its rows and of the broken ones there."""
 
     file: str
@@ -74,8 +73,7 @@ class Surroundings:
     broken: pl.Series
 
 
-@dataclass(slots=True, kw_only=True)
-class Groups:
+class Groups(Struct, kw_only=True):
     """The groups of one reading of a source: `fold` each block of it, in order."""
 
     operation: Operation

@@ -6,10 +6,10 @@ from. Going through a staging again skips what is staged already, and checks tha
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
+from msgspec import Struct, field
 
 from pipeline.batches import Batches
 from pipeline.errors import LimitError
@@ -28,8 +28,7 @@ PARTS_BETWEEN_REJECTED = 10
 """At the latest after so many parts the rejected rows are written too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folders:
+class Folders(Struct, frozen=True, kw_only=True):
     """Where parts go."""
 
     staged: Path
@@ -37,8 +36,7 @@ class Folders:
     results: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reached:
+class Reached(Struct, frozen=True, kw_only=True):
     """How far a staging is, counted from the first row of the source."""
 
     rows: int = 0
@@ -47,8 +45,7 @@ class Reached:
     batches: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class Before(Struct, frozen=True, kw_only=True):
     """What an interrupted staging left: (rows, first row) of each batch, rejected rows, parts.
 
     `since`: what lies before does not come again.
@@ -61,8 +58,7 @@ class Before:
     rejected_parts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
+class Part(Struct, frozen=True, kw_only=True, eq=False):
     """A part that is complete, and not on disk yet."""
 
     named: StagedPart
@@ -77,8 +73,7 @@ class Part:
             write_part(frame, path, repeats)
 
 
-@dataclass(slots=True, kw_only=True)
-class Stager:
+class Stager(Struct, kw_only=True):
     """Takes batches and rejected rows in order, and yields each part when it is complete."""
 
     folders: Folders

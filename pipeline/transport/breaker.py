@@ -5,7 +5,9 @@ up in the end. Knows no request, and reads no clock.
 """
 
 import enum
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 PROBES_MIN = 3
 """Failures before a run that never had an answer gives up: one lost packet is not a verdict."""
@@ -24,8 +26,7 @@ class Sign(enum.StrEnum):
     """Nothing came back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Patience(Struct, frozen=True, kw_only=True):
     """How long a run bears that nothing gets through."""
 
     failures_max: int = 8
@@ -41,8 +42,7 @@ class Patience:
     """Where nothing has ever come back, the address is wrong more often than the API is down."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
+class Breaker(Struct, frozen=True, kw_only=True):
     """What the attempts so far say; times are of a clock that is never set back."""
 
     answered: bool = False
@@ -66,25 +66,21 @@ HEALTHY = Breaker(answered=True)
 """What every attempt that gets through makes of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(Struct, frozen=True):
     """An attempt may be made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """One attempt may be made, to see."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True):
     """No attempt for *seconds*."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(Struct, frozen=True):
     """No attempt any more in this run; *reason* is a sentence."""
 
     reason: str

@@ -5,7 +5,9 @@ or of requests a second: this file does not know which, nor what trouble is; it 
 """
 
 import math
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 DECREASE = 0.95
 """A fall takes so much at least: it must be seen, and it is paid for until the number is back."""
@@ -17,8 +19,7 @@ SWELL = 0.2
 """In the horizon after that in which it came back it grows by so much more, slowly at first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Climb:
+class Climb(Struct, frozen=True):
     """`value` is the number; the last fall was from about `peak` to `low`."""
 
     value: float

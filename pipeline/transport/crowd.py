@@ -6,7 +6,9 @@ nothing of refusals, and decides nothing but that one question.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 SECONDS_MIN = 1e-4
 """Less is the machine's own hiccups."""
@@ -23,8 +25,7 @@ FRESHNESS = 0.4
 """Weight of the newest round trip in what is remembered (Vector's)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(Struct, frozen=True):
     """The mean of log seconds, the square of its standard error, and with how many in flight."""
 
     log: float
@@ -36,8 +37,7 @@ Memory = Mapping[int, Latency]
 """By the fourth of an octave."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
+class Round(Struct, frozen=True, kw_only=True):
     """Answers to requests that left since `since`: about one round trip."""
 
     since: float = -math.inf

@@ -6,11 +6,12 @@ any event loop, and knows nothing of rows, batches, the ledger, or how bytes tra
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from random import Random
 
 import anyio
 import anyio.lowlevel
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.clock import Clock
 from pipeline.events import AttemptFailed, Listener, Noticed, RequestSent
@@ -41,8 +42,7 @@ RESUMED = Judged(
 )
 
 
-@dataclass(slots=True, kw_only=True)
-class _Course:
+class _Course(Struct, kw_only=True):
     """What has become of one request so far; monotonic seconds, but for the two `sent_at`."""
 
     rule: Rule
@@ -86,8 +86,7 @@ class _Course:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class Exchanger:
+class Exchanger(Struct, kw_only=True):
     """Carry requests to their verdicts, any number at a time; one for a run.
 
     A refused key, a route that is gone, or an API to which nothing gets through ends all of its
@@ -98,19 +97,19 @@ class Exchanger:
     clock: Clock
     random: Random
     tell: Listener
-    policy: Policy = field(default_factory=Policy)
-    patience: breaker.Patience = field(default_factory=breaker.Patience)
+    policy: Policy = Policy()
+    patience: breaker.Patience = breaker.Patience()
     slot: Slot = nullcontext
     moment: Moment = anyio.lowlevel.checkpoint
     at_once: Callable[[], int] = lambda: AT_ONCE
     """How many exchanges are worth having begun, as things stand."""
-    in_flight: int = field(default=0, init=False)
-    halted: str = field(default="", init=False)
+    in_flight: int = 0
+    halted: str = ""
     """Why no attempt is made any more; "" while the run goes on."""
-    _breaker: breaker.Breaker = field(default_factory=breaker.Breaker, init=False)
-    _too_fast_at: float = field(default=float("-inf"), init=False)
-    _probing: anyio.Lock = field(default_factory=anyio.Lock, init=False)
-    _waits: set[anyio.CancelScope] = field(default_factory=set, init=False)
+    _breaker: breaker.Breaker = breaker.Breaker()
+    _too_fast_at: float = float("-inf")
+    _probing: anyio.Lock = field(default_factory=anyio.Lock)
+    _waits: set[anyio.CancelScope] = field(default_factory=set)
 
     async def exchange(
         self,

@@ -9,7 +9,9 @@ little is sent. Knows neither requests nor connections; reads no clock.
 """
 
 import math
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.transport import climb as climbs
 from pipeline.transport import crowd
@@ -30,8 +32,7 @@ DOUBLINGS_MAX = 32
 """A float does not grow forever."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tuning:
+class Tuning(Struct, frozen=True, kw_only=True):
     """The numbers of the policy, each with its reason; tests/pacing sees what they do."""
 
     start: float = 8.0
@@ -81,8 +82,7 @@ class Tuning:
     """Answers from which latency is judged, once the search is over."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class Heard(Struct, frozen=True, kw_only=True):
     """What came of an attempt; times are of a clock that is never set back."""
 
     sent_at: float
@@ -99,8 +99,7 @@ class Heard:
     """What it asked for in a Retry-After."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """What is taken per second: counts of this half second and of the one before."""
 
     begun: float = -math.inf
@@ -116,8 +115,7 @@ class Flow:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(Struct, frozen=True, kw_only=True):
     """What is known of the API."""
 
     places: Climb

@@ -3,7 +3,7 @@
 Times are of a clock that is never set back. Knows nothing of requests, and never waits.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 LATE_S_MAX = 0.01
 """Timers ring late, on a busy loop by several milliseconds: that much is made good with the next
@@ -11,8 +11,7 @@ requests, or a thousand a second would be eight hundred. After a longer pause no
 is no burst to catch up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class Pace(Struct, frozen=True, kw_only=True):
     """The next moment at which a request may leave."""
 
     at: float = 0.0

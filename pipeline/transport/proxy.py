@@ -2,16 +2,16 @@
 
 import ipaddress
 from base64 import b64encode
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
+
+from msgspec import Struct
 
 from pipeline.config.secrets import Secret
 from pipeline.errors import JobError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proxy:
+class Proxy(Struct, frozen=True, kw_only=True):
     """Where a proxy is, whether it wants TLS itself, and the Proxy-Authorization to show it."""
 
     host: str

@@ -5,10 +5,10 @@ the parser is: two lengths, both framings, bare line feeds, folded headers are n
 here: a socket, a time-out, what an answer means.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from msgspec import Struct
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of one answer, unpacked. A thousand sessions' effects are a few MiB."""
@@ -40,8 +40,7 @@ class _Refused(Exception):
     """Stops the parser in a callback; it never leaves this file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A whole answer as it came: the names of its headers in lower case, its body still packed."""
 
     status: int

@@ -4,10 +4,12 @@ Time, chance and what was tried come in by argument. Knows nothing of connection
 """
 
 import re
-from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline.model import Verdict
 from pipeline.operations.operation import Repeat
@@ -19,8 +21,7 @@ DOUBLINGS_MAX = 32
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]*)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """How patient we are with one request; every limit has its reason."""
 
     attempts_max: int = 10
@@ -37,8 +38,7 @@ class Policy:
     that differ and for the pauses of a run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
+class Tries(Struct, frozen=True, kw_only=True):
     """What has been tried of one request, the attempt that is judged included."""
 
     attempts: int
@@ -52,16 +52,14 @@ class Tries:
     """Since the idempotency key was first sent; None: never. Negative: a clock was set back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(Struct, frozen=True, kw_only=True):
     """Try again after *seconds*, under a new idempotency key if it is to be fresh."""
 
     seconds: float
     fresh_key: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(Struct, frozen=True, kw_only=True):
     """The request has come to its verdict."""
 
     verdict: Verdict

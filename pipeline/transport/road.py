@@ -9,13 +9,13 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
 from errno import ECONNABORTED, ECONNREFUSED, ECONNRESET
 from os import strerror
 from typing import Any, Final
 
 import anyio
 import certifi
+from msgspec import Struct
 
 from pipeline.errors import InvariantBroken, JobError
 from pipeline.transport.connection import Connection
@@ -78,8 +78,7 @@ NO_TUNNEL: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Road:
+class Road(Struct, frozen=True, kw_only=True):
     """Where connections lead, and through what. `context` is there if any part of it is TLS."""
 
     host: str

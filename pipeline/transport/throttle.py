@@ -7,9 +7,10 @@ run; it knows nothing of retries, verdicts, rows, or how bytes travel.
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
+from msgspec import Struct, field
 
 from pipeline.clock import Clock
 from pipeline.events import LimitChanged, Listener
@@ -36,8 +37,7 @@ TOLD_SHARE = 0.2
 """Both numbers swing by a twentieth as a matter of course; that is not told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class Speed(Struct, frozen=True, kw_only=True):
     """What the job says of speed."""
 
     fixed: int | None = None
@@ -53,8 +53,7 @@ class Speed:
         return self.fixed or limits.CEILING
 
 
-@dataclass(slots=True)
-class _Slot(AbstractAsyncContextManager[None]):
+class _Slot(Struct):
     """A place that is held for a while; a generator in its stead would take thrice as long."""
 
     enter: Callable[[], Awaitable[None]]
@@ -67,8 +66,7 @@ class _Slot(AbstractAsyncContextManager[None]):
         self.leave()
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Throttle:
+class Throttle(Struct, kw_only=True, eq=False):
     """How many requests are in flight, and when the next may leave.
 
     For each attempt: `slot`, in it `moment`, and then `send` at once.
@@ -77,27 +75,27 @@ class Throttle:
     inner: Callable[[Request], Awaitable[Answer | Fault]]
     clock: Clock
     tell: Listener
-    speed: Speed = field(default_factory=Speed)
-    in_flight: int = field(default=0, init=False)
+    speed: Speed = Speed()
+    in_flight: int = 0
     """Places that are taken, by those that wait for their moment, too."""
-    places: int = field(init=False)
+    places: int = 0
     """Requests that may be in flight now."""
-    _ahead: int = field(default=0, init=False)
+    _ahead: int = 0
     """Requests that have a place, and have not left; of these, those that wait for nothing but …"""
-    _waiting: int = field(default=0, init=False)
+    _waiting: int = 0
     """… their moment."""
-    _tuning: Tuning = field(init=False)
-    _limit: Limit = field(init=False)
-    _pace: Pace = field(default_factory=Pace, init=False)
-    _own_s: float = field(default=0.0, init=False)
+    _tuning: Tuning = Tuning()
+    _limit: Limit = limits.begin(Tuning())
+    _pace: Pace = Pace()
+    _own_s: float = 0.0
     """What the limit wants between two requests; and what the job wants."""
-    _asked_s: float = field(init=False)
-    _door: anyio.Lock = field(init=False)
-    _gate: anyio.Lock = field(init=False)
-    _freed: anyio.Event = field(default_factory=anyio.Event, init=False)
-    _told: tuple[float, float | None] = field(init=False)
-    _told_at: float = field(default=-math.inf, init=False)
-    _why: str = field(default="", init=False)
+    _asked_s: float = 0.0
+    _door: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
+    _gate: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
+    _freed: anyio.Event = field(default_factory=anyio.Event)
+    _told: tuple[float, float | None] = (0.0, None)
+    _told_at: float = -math.inf
+    _why: str = ""
     """What made it fall."""
 
     def __post_init__(self) -> None:
@@ -105,7 +103,6 @@ class Throttle:
         self._limit = limits.begin(self._tuning)
         self._told = self._found()
         self._asked_s = 1.0 / self.speed.rate if self.speed.rate else 0.0
-        self._door, self._gate = anyio.Lock(fast_acquire=True), anyio.Lock(fast_acquire=True)
         self.places = self.speed.fixed or limits.places(self._limit, self._tuning)
 
     def at_once(self) -> int:

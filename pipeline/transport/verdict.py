@@ -6,11 +6,11 @@ connection an attempt was made.
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
 import orjson
+from msgspec import Struct
 
 from pipeline.model import Answer, Fault
 from pipeline.operations.operation import Conflict, Missing, Operation, Repeat
@@ -30,8 +30,7 @@ class Judgement(enum.StrEnum):
     """No request of this run can be delivered."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(Struct, frozen=True, kw_only=True):
     """What the record of an operation says about answers and repeats."""
 
     repeat: Repeat
@@ -43,8 +42,7 @@ class Rule:
     """Whether a success without a readable body is none (silent=no: codes, effects)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(Struct, frozen=True, kw_only=True):
     """A judgement and what belongs to it."""
 
     judgement: Judgement

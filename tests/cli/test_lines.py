@@ -1,8 +1,9 @@
 """Events as log lines: what matters, to whom, and how often."""
 
-import dataclasses
 import json
+from dataclasses import dataclass
 
+import msgspec
 import pytest
 
 from pipeline.cli.console import Console
@@ -25,7 +26,7 @@ NOTICED = Noticed(text="two rows\ndid not arrive")
 REFUSED = RowsRefused(rows=1, title="Bad", details="no such tier", batch=1, place=4)
 
 
-@dataclasses.dataclass(slots=True)
+@dataclass(slots=True)
 class Watch:
     """A clock that is set by hand."""
 
@@ -98,5 +99,5 @@ def test_a_json_log_has_the_events_as_they_are() -> None:
     assert json.loads(line) == {
         "at": "1970-01-01T00:00:00Z",
         "event": "RowsRefused",
-        **dataclasses.asdict(REFUSED),
+        **msgspec.structs.asdict(REFUSED),
     }

@@ -1,12 +1,12 @@
 """The job files of the repository: right, runnable from anywhere, and teaching the truth."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
+from msgspec.structs import replace
 
 from pipeline.config import schema
 from pipeline.config.job import Allowance, Job

@@ -1,7 +1,6 @@
 """A key is never shown, and nothing that is not an address or a key gets as far as a request."""
 
 import copy
-import dataclasses
 import json
 import pickle
 import subprocess
@@ -10,6 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
@@ -51,7 +51,7 @@ SHOWINGS: dict[str, Callable[[Secret], str]] = {
     "json": lambda secret: json.dumps({"key": secret}, default=str),
     "orjson": lambda secret: orjson.dumps({"key": secret}, default=str).decode(),
     "in a dataclass": lambda secret: repr(Connection(base_url=URL, api_key=secret)),
-    "asdict": lambda secret: repr(dataclasses.asdict(Connection(base_url=URL, api_key=secret))),
+    "asdict": lambda secret: repr(msgspec.structs.asdict(Connection(base_url=URL, api_key=secret))),
     "in an error": lambda secret: str(ValueError(secret)),
 }
 WRITINGS: dict[str, Callable[[Secret], object]] = {

@@ -149,8 +149,8 @@ def test_nothing_of_pydantic_is_in_a_job(folder: Path) -> None:
             inner = [*value, *value.values()]
         elif isinstance(value, list | tuple):
             inner = list(value)
-        elif hasattr(value, "__dataclass_fields__"):
-            inner = [getattr(value, name) for name in type(value).__dataclass_fields__]
+        elif hasattr(value, "__struct_fields__"):
+            inner = [getattr(value, name) for name in type(value).__struct_fields__]
         return {type(value).__module__}.union(*map(modules, inner))
 
     found = modules(load_job(Path("jobs/full.toml"), Overrides()))

@@ -4,10 +4,10 @@ The three V1 operations, which the document no longer has, against schemas writt
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.operations import (
     OPERATIONS,

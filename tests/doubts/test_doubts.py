@@ -3,12 +3,12 @@
 import csv
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from pipeline import verbs
 from pipeline.clock import SystemClock

@@ -1,11 +1,11 @@
 """What is read from an inventory: a table of what was found, and what it means."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.model import Positions, RequestLine, State
 from pipeline.operations import find

@@ -6,11 +6,11 @@ the harness is blind to that law.
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec.structs import replace
 
 from pipeline import checkpoint, scribe, supply
 from pipeline.checkpoint import Checkpoint, Course

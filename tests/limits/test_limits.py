@@ -1,12 +1,12 @@
 """What a job allows, and what it does not: each limit on both of its sides, and how one goes on."""
 
 import csv
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from pipeline import verbs
 from pipeline.clock import SystemClock

@@ -3,13 +3,13 @@
 import csv
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from pipeline import verbs
 from pipeline.errors import JobError

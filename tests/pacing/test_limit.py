@@ -2,13 +2,13 @@
 
 import math
 import random
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.transport import limit as limits
 from pipeline.transport.climb import Climb

@@ -8,11 +8,12 @@ policies are broken, to see that the scenarios notice.
 import functools
 import random
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.transport import limit as limits
 from pipeline.transport.limit import CEILING, Heard, Limit, Tuning

@@ -8,11 +8,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 
 from pipeline import journey as journeys
 from pipeline import preparation
@@ -50,8 +52,7 @@ class Died(BaseException):
     """The process is gone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class Sizes(Struct, frozen=True, kw_only=True):
     """How large all that has a size is."""
 
     block_rows: int
@@ -207,8 +208,7 @@ class Staging:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(Struct, frozen=True, kw_only=True):
     """Files, sizes, and the deaths of one process after the other."""
 
     operation: str

@@ -7,11 +7,11 @@ each mutant below must break it, else it tests nothing.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.model import Answer
 from pipeline.operations import OPERATIONS, Operation, find

@@ -7,12 +7,12 @@ of a staging that nothing interrupted, each once; batches must be lawful, though
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.checkpoint import Checkpoint, Course
 from pipeline.preparation import Mark

@@ -7,13 +7,14 @@ connection that is dropped without a goodbye; what was returned from must be the
 import sqlite3
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from pipeline.errors import InvariantBroken
 from pipeline.ledger import Ledger

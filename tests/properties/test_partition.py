@@ -5,12 +5,13 @@ The classic fault is a partial batch that is sent and not reset, or a last one t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.batches import one_by_one
 from pipeline.operations import Field, Kind, Operation, Place, Repeat, find

@@ -1,10 +1,10 @@
 """The story of one row: told from wherever its parts lie, whatever became of it."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from msgspec.structs import asdict
 
 from pipeline import verbs
 from pipeline.errors import Interrupted, JobError

@@ -1,10 +1,10 @@
 """What batching does with the cases that people ask about; its laws are in test_partition."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from pipeline.batches import Batches, one_by_one
 from pipeline.operations import Field, Operation, Place, Repeat, find

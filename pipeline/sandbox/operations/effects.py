@@ -8,8 +8,9 @@ that every kind of answer can be seen. Nothing here decides whether a request is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from pipeline.sandbox.call import Account
 from pipeline.sandbox.store import APPLICATION_ID, CAMPAIGN_ID, Entity, rfc3339
@@ -28,8 +29,7 @@ EMPTY: Mapping[str, Callable[[], Any]] = {  # parts of an answer that this accou
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effects:
+class Effects(Struct, frozen=True, kw_only=True):
     """What a run of the rules gave."""
 
     effects: list[Entity] = field(default_factory=list)

@@ -6,8 +6,9 @@ API.md §3.5, §3.6, §3.11, §3.12.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.sandbox.answers import Answer, Problem, Refused, read, stored
 from pipeline.sandbox.call import Account, Call, Keys, Operation
@@ -86,8 +87,7 @@ def copy_of(store: Store, integration_id: str) -> Profile:
     return profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merging:
+class Merging(Struct, frozen=True, kw_only=True):
     """How the attributes of one request are put into profiles: see the switches `merge`, `null`."""
 
     keeps: bool  # what is not sent

@@ -7,10 +7,10 @@ not the API's. Never decides what is done about it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from pipeline.model import Answer, ApiError
 from pipeline.operations import Operation
@@ -21,8 +21,7 @@ ERRORS_MAX = 10_000
 """Errors read of one answer: ten for each row of a full request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(Struct, frozen=True, kw_only=True):
     """How a refused request divides: rows named by the API, or all of them, or unknown.
 
     `named`: index of the row within the request → the first error that names it. `everything`:

@@ -9,12 +9,13 @@ import hashlib
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from functools import cache
 
 import anyio
 import anyio.lowlevel
 import polars as pl
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pipeline.clock import Clock
 from pipeline.errors import PipelineError, ServiceError
@@ -48,8 +49,7 @@ SAMPLE = 3
 """Rows that are asked about at most: one of each part that would be sent again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
+class Ports(Struct, frozen=True, kw_only=True):
     """What the delivery is given. `note` returns when its change is durable."""
 
     exchange: Exchanging
@@ -59,8 +59,7 @@ class Ports:
     stored: Storing | None = None
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Delivery:
+class Delivery(Struct, kw_only=True, eq=False):
     """One delivery of one run: what its tasks share."""
 
     operation: Operation
@@ -99,8 +98,7 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
         raise delivery.stopped
 
 
-@dataclass(slots=True)
-class _Places:
+class _Places(Struct):
     """Places that are taken in turn; how many there are may change, and who is inside stays.
 
     Whoever finds one free does not wait at all, as with anyio's limiter: each turn of the loop is a
@@ -140,8 +138,7 @@ class _Places:
             self._waiting.popleft().set()
 
 
-@dataclass(slots=True)
-class _Room:
+class _Room(Struct):
     """For drafts in memory, and for requests begun."""
 
     window: _Places = field(default_factory=_Places)

@@ -5,11 +5,12 @@ never sends. Times are seconds since the epoch.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from xxhash import xxh3_128_hexdigest
 
 from pipeline.model import HEAD, BatchLine, Positions, Request, RequestLine, State
@@ -20,8 +21,7 @@ REPLAY_S = 23 * 3600
 clocks that differ."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class LaneKeys:
+class LaneKeys(Struct, frozen=True, kw_only=True, eq=False, dict=True, weakref=True):
     """The keys that the rows of a part occupy, as 64-bit hashes: a column for each lane."""
 
     hashes: tuple[pl.Series, ...]
@@ -44,8 +44,7 @@ class LaneKeys:
         return [lane.to_list() for lane in self.hashes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(Struct, frozen=True, kw_only=True):
     """A request to be made: rows `positions` of `batch`; `line` is what the ledger has of it."""
 
     batch: BatchLine

@@ -6,8 +6,9 @@ nothing speaks against it; what could be read in two ways stays in doubt, with w
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from pipeline.model import RequestLine
 from pipeline.operations import Evidence
@@ -21,8 +22,7 @@ Found = dict[str, Any]
 """One thing that belongs to a key, as the API's JSON has it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class Sent(Struct, frozen=True, kw_only=True):
     """A request in doubt: its constants as they were sent, and when it may have been applied."""
 
     constants: Mapping[str, Any]
@@ -37,20 +37,17 @@ class Sent:
         return cls(constants=constants, since=since, until=line.finished_at or now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
+class Applied(Struct, frozen=True, kw_only=True):
     """Every row of the request was applied; `by_key`: what the API made of each."""
 
     by_key: Mapping[str, Found]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
+class Absent(Struct, frozen=True, kw_only=True):
     """No row of the request was applied: it can be sent again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Open:
+class Open(Struct, frozen=True, kw_only=True):
     """It cannot be told; `words` say what is known."""
 
     words: str

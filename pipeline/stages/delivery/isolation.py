@@ -6,7 +6,8 @@ isolated is given up by name, never dropped. Knows positions and causes; neither
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from pipeline.model import ApiError, Positions
 from pipeline.stages.delivery.answers import Refusal, cause_of
@@ -24,8 +25,7 @@ SAMPLE = 5
 """Parts of a request that are tried alone, from the first to the last, when one was not enough."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Trail:
+class Trail(Struct, kw_only=True):
     """What the requests of one batch have come to so far."""
 
     requests: int = 0
@@ -58,8 +58,7 @@ class Trail:
         self.refused_rows += rows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Division:
+class Division(Struct, frozen=True, kw_only=True):
     """What becomes of a refused request: rows refused, with their errors; the rest again."""
 
     refused: tuple[tuple[Positions, ApiError], ...] = ()

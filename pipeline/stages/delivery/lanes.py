@@ -5,14 +5,14 @@ wait for another without need. Whatever does not share a key overtakes whatever 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 Keys = Callable[[], frozenset[int]]
 """The keys of a ticket, when they are asked for: of a thousand rows they take a while."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Ticket:
+class Ticket(Struct, kw_only=True, eq=False):
     """A place in the lanes; `admit` is called once, when every lane is free."""
 
     keys_of: Keys

@@ -4,7 +4,7 @@ A job that is wrong for every row is recognised after fewer than ten requests (D
 nothing runs beside the first requests, and the run stops when they are refused for one cause.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from pipeline.stages.delivery.isolation import Trail
 
@@ -12,8 +12,7 @@ STRIKES_MAX = 5
 """Requests in a row, refused for one cause with nothing delivered, that stop a run."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, kw_only=True):
     """What the first requests of a run have shown."""
 
     proven: bool = False

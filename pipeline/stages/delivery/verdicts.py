@@ -4,9 +4,10 @@ Decides by the operation's facts and by what the answer says of its rows. Never 
 writes. Every position of the request is in the change, exactly once.
 """
 
-from dataclasses import replace
 from http import HTTPStatus
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from pipeline.model import (
     NO_ERROR,

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import polars as pl
+from msgspec import Struct, field
 
 from pipeline.errors import InvariantBroken
 from pipeline.operations import Field, Operation, Place
@@ -24,8 +24,7 @@ class Column(NamedTuple):
     """Whether one of its values is null."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Object:
+class Object(Struct, kw_only=True, eq=False):
     """One JSON object per row, member by member."""
 
     members: dict[str, "Object | Column"] = field(default_factory=dict)
@@ -33,8 +32,7 @@ class Object:
     """Whether it is sent even when it is empty."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class Route(Struct, frozen=True, kw_only=True):
     """A column that is sent: its field, and the names from the root of the body to its value."""
 
     column: str

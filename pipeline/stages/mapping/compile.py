@@ -7,9 +7,9 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as ReadOnly
-from dataclasses import dataclass
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.config.column import Column, JsonValue
 from pipeline.config.hints import closest
@@ -26,8 +26,7 @@ ATTRIBUTE = re.compile("[A-Za-z][A-Za-z0-9_]*")
 SHOWN_MAX = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(Struct, frozen=True, kw_only=True):
     """One field that is to be sent, and where from."""
 
     name: str
@@ -36,8 +35,7 @@ class Wish:
     column: Column
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """What is known of a source when a mapping is compiled."""
 
     columns: ReadOnly[str, pl.DataType]

@@ -3,11 +3,11 @@
 Data in, data out: no frames but to try a pattern.
 """
 
-import dataclasses
 from math import isfinite
 from typing import TypeVar
 
 import polars as pl
+from msgspec.structs import replace
 
 from pipeline.config.column import Column
 from pipeline.operations import Field, Kind
@@ -24,7 +24,7 @@ def merge(field: Field, column: Column, *, name: str, kind: Kind) -> Field:
     A family lends its members its limits, but not that it is required.
     """
     own = choices(column)
-    return dataclasses.replace(
+    return replace(
         field,
         name=name,
         kind=kind,

@@ -4,17 +4,16 @@ Knows frames and expressions; never an operation by name, and never whether a va
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.errors import JobError
 from pipeline.operations import Field, Kind
 from pipeline.stages.mapping.sql import sentence
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """One field that is sent, and where it comes from."""
 
     field: Field
@@ -47,8 +46,7 @@ class Target:
         return self.cell.meta.output_name() if as_it_stands and self.dtype == pl.String else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping:
+class Mapping(Struct, frozen=True, kw_only=True):
     """All fields that are sent, in the order of the operation's."""
 
     targets: tuple[Target, ...]
@@ -61,8 +59,7 @@ class Mapping:
         return {target.name: target.dtype for target in self.targets}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mapped:
+class Mapped(Struct, frozen=True, kw_only=True):
     """A block in the fields of the API: two frames of the same columns, named as the fields."""
 
     fields: pl.DataFrame

@@ -5,9 +5,8 @@ should be written, is refused when the job is compiled (ValueError); a single va
 sent is null. Text goes the way of `text`. Expressions only.
 """
 
-import dataclasses
-
 import polars as pl
+from msgspec.structs import replace
 from polars.datatypes import DataTypeClass
 
 from pipeline.operations import Kind
@@ -125,7 +124,7 @@ def elements(cell: pl.Expr, dtype: pl.DataType, how: Reading) -> pl.Expr:
     inner = element(dtype)
     if inner is None:
         raise unfit(dtype, how.kind)
-    one = dataclasses.replace(how, kind=ELEMENTS[how.kind])
+    one = replace(how, kind=ELEMENTS[how.kind])
     values = cell.cast(pl.List(inner)).list.eval(read(pl.element(), inner, one))
     return pl.when(~values.list.eval(pl.element().is_null()).list.any()).then(values)
 

@@ -3,7 +3,7 @@
 Only the wish lives here; `text`, `times` and `native` carry it out.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from pipeline.operations import Kind
 
@@ -27,8 +27,7 @@ EXPECTED = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(Struct, frozen=True, kw_only=True):
     """What a cell must become (`kind`), and how its source writes times and lists."""
 
     kind: Kind

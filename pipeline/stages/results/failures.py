@@ -6,12 +6,12 @@ the rows that failed (their numbers and reasons, never their columns), not with 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from pipeline import durable
 from pipeline.model import BATCH, FAILURES_KEY, FILE, LINE, ROW, SOURCE, TEXT_KEY, Status
@@ -26,8 +26,7 @@ FILE_ROWS = 2**48
 """More than a file has rows, and 65,536 files fit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Struct, frozen=True, kw_only=True):
     """The files to read: every results part, and the staged and rejected ones that may matter.
 
     `unwritten`: results of rows whose batch is not settled, and so in no part yet; as frames.
@@ -39,8 +38,7 @@ class Parts:
     unwritten: tuple[pl.DataFrame, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(Struct, frozen=True, kw_only=True):
     """Where the rows come from: the run, the files of its source in order, text or types."""
 
     run: str
@@ -84,8 +82,7 @@ def place_of(files: Sequence[str], *, file: str = FILE, row: str = ROW) -> pl.Ex
     return number * FILE_ROWS + pl.col(row)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _Piece(Struct, frozen=True, kw_only=True):
     """A part: `least` is no place behind that of any of its rows; `load` has PLACE too."""
 
     least: int

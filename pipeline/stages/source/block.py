@@ -3,10 +3,10 @@
 Knows no format; never what the columns mean.
 """
 
-from dataclasses import dataclass
 from functools import cache
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.model import LINE, ROW
 
@@ -33,8 +33,7 @@ RAW_LENGTH_MAX = 2_000
 BROKEN_SCHEMA = {ROW: pl.UInt64, LINE: pl.UInt64, "reason": pl.String, "raw": pl.String}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """Where a block begins: reading can begin there too, and gives the same rows from there on."""
 
     reader: int = 0
@@ -48,8 +47,7 @@ class Start:
 BEGINNING = Start()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Block:
+class Block(Struct, frozen=True, kw_only=True, eq=False):
     """Some rows of one file, in order.
 
     Every row of the file is in exactly one block, either in `frame` or in `broken`.

@@ -8,11 +8,11 @@ Never decides what a cell means.
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 from pyarrow import csv as arrow_csv
 
 from pipeline.config.csv import CsvOptions
@@ -39,8 +39,7 @@ class _RowTooLong(Exception):
     """A row does not end within a block."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CsvFile:
+class CsvFile(Struct, frozen=True, kw_only=True):
     """One CSV file with the names of its columns; made by `open_csv`."""
 
     stored: Stored

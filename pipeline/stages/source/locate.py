@@ -9,12 +9,13 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
 import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
 from pyarrow import fs
 
 from pipeline.config.csv import CsvOptions
@@ -98,8 +99,7 @@ class Reader(Protocol):
         """All its rows from *start* on; `share_read` is of this file, and so is `start`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(Struct, frozen=True, kw_only=True):
     """Files that are read one after the other as one; made by `open_source`."""
 
     columns: Mapping[str, pl.DataType]

@@ -6,10 +6,10 @@ means.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.config.csv import CsvOptions
 from pipeline.errors import InputError
@@ -25,8 +25,7 @@ LINE_BYTES_MAX = 8 << 20
 _UTF8 = CsvOptions(encoding="utf-8", compression="infer")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NdjsonFile:
+class NdjsonFile(Struct, frozen=True, kw_only=True):
     """One file of JSON lines; made by `open_ndjson`."""
 
     stored: Stored

@@ -3,9 +3,8 @@
 Knows numbers and the text of broken rows; never a reader.
 """
 
-from dataclasses import dataclass
-
 import polars as pl
+from msgspec import Struct
 
 from pipeline.model import LINE, ROW
 from pipeline.stages.source.block import BROKEN_SCHEMA, RAW_LENGTH_MAX, Start, nothing_broken
@@ -14,8 +13,7 @@ from pipeline.stages.source.text import MARK, NUL
 _LOST_SCHEMA = {ROW: pl.UInt64, "newlines": pl.UInt64, "reason": pl.String, "raw": pl.String}
 
 
-@dataclass(slots=True)
-class Place:
+class Place(Struct):
     """Where the next row stands: its number, and the line on which it starts, both from 1."""
 
     row: int

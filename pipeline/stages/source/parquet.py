@@ -6,12 +6,12 @@ files of the source it came from.  Never decides what a column means.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 from pyarrow import ipc, parquet
 
 from pipeline.errors import InputError
@@ -30,8 +30,7 @@ BLOCK_ROWS = 10_000
 """About as many as a block of CSV holds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParquetFile:
+class ParquetFile(Struct, frozen=True, kw_only=True):
     """One Parquet file; made by `open_parquet`."""
 
     stored: Stored
@@ -65,8 +64,7 @@ class ParquetFile:
             yield from blocks_of(self.stored.name, frames, self.rows, start.row - 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArrowFile:
+class ArrowFile(Struct, frozen=True, kw_only=True):
     """One Arrow IPC (Feather 2) file; made by `open_arrow`."""
 
     stored: Stored

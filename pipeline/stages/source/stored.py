@@ -5,17 +5,16 @@ Knows bytes; never a format.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import polars as pl
 import pyarrow as pa
+from msgspec import Struct
 from pyarrow import fs
 
 from pipeline.errors import InputError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(Struct, frozen=True, kw_only=True):
     """One file that exists, with the name under which people know it."""
 
     name: str

@@ -6,10 +6,10 @@ Never knows where a cell came from, nor which operation it is for.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.operations import Field, Kind, Place
 from pipeline.stages.validation.nested import faults_in
@@ -27,8 +27,7 @@ INTEGERS, NUMBERS = {Kind.INTEGER, Kind.INTEGERS}, {Kind.NUMBER, Kind.NUMBERS}
 Test: TypeAlias = Callable[[pl.Expr], pl.Expr]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(Struct, frozen=True, kw_only=True):
     """One way for a row to be bad."""
 
     field: str

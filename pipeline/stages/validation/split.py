@@ -4,9 +4,9 @@ Each check makes one bit a row; text is made for bad rows only. Never raises for
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import polars as pl
+from msgspec import Struct
 
 from pipeline.model import FILE, KEY, LINE, ROW, SOURCE
 from pipeline.stages.validation.rules import Check, cell_of
@@ -14,8 +14,7 @@ from pipeline.stages.validation.rules import Check, cell_of
 REASONS, RAW = "reasons", "raw"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """A block, parted in two; each part keeps the order of the rows."""
 
     good: pl.DataFrame

@@ -6,7 +6,7 @@ An hour of waiting takes a millisecond: the tests run on trio's clock, and an AP
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 import polars as pl
@@ -14,6 +14,7 @@ import pytest
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.errors import Interrupted, PipelineError, ServiceError, StorageError
 from pipeline.model import (

@@ -1,11 +1,10 @@
 """What a crash left behind, and which keys a request occupies."""
 
-from dataclasses import replace
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.model import BatchId, BatchLine, Positions, Request, RequestLine, State
 from pipeline.operations import Operation, Repeat, find

@@ -1,9 +1,8 @@
 """The same bytes give the same fingerprint, other bytes another, except where it says so."""
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from pipeline.stages.source.fingerprint import WHOLE_BYTES_MAX, fingerprint
 from tests.stages.source.memory import stored

@@ -7,7 +7,6 @@ never. So for every kind of file, every block's start is tried.
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from pyarrow import ipc, parquet
 
 from pipeline.config.csv import CsvOptions
