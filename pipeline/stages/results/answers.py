@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 import polars as pl
+import pyarrow as pa
 from polars.datatypes import DataTypeClass
 
 from pipeline.model import KEY, RequestLine
@@ -59,10 +60,16 @@ def _whole(shape: AnswerShape, leaves: Sequence[RequestLine]) -> pl.DataFrame:
     numbered = [(number, line.answer) for number, line in enumerate(leaves) if line.answer]
     answers = [whole.parsed(answer) for _, answer in numbered]
     columns = [
-        pl.Series(field.name, [whole.value_of(field, one) for one in answers], dtype_of(field))
-        for field in shape.fields
+        _column(field, [whole.value_of(field, one) for one in answers]) for field in shape.fields
     ]
     return pl.DataFrame([pl.Series(LEAF, [number for number, _ in numbered], pl.UInt32), *columns])
+
+
+def _column(field: AnswerField, values: Sequence[object]) -> pl.Series:
+    """Return the column of *values*; by Arrow: of lists polars makes a Series each."""
+    empty = pl.Series(field.name, [], dtype_of(field))
+    array = pa.array(values, empty.to_arrow(compat_level=pl.CompatLevel.oldest()).type)
+    return pl.Series(field.name, array)
 
 
 def _listed(shape: AnswerShape, leaves: Sequence[RequestLine]) -> pl.DataFrame:

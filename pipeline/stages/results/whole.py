@@ -6,15 +6,17 @@ type is null there, and nowhere else.
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from pipeline.operations import AnswerField, Kind
 
 INT64_MAX = 2**63 - 1
 STEP = re.compile(r"(?P<name>[^.\[\]]+)(?P<list>\[(?:(?P<member>[^=\]]+)=(?P<wanted>[^\]]+))?\])?")
-"""A step of a path: `props`, `effects[]`, `effects[effectType=rejectCoupon]`."""
+Path = tuple["Step", ...]
 SCALARS: dict[Kind, tuple[type, ...]] = {
     Kind.STRING: (str,),
     Kind.TIME: (str,),
@@ -30,6 +32,17 @@ ELEMENTS = {
 }
 
 
+class Step(Struct, frozen=True, kw_only=True):
+    """A step of a path: `props`, `effects[]`, `effects[effectType=rejectCoupon]`."""
+
+    name: str
+    many: bool
+    """Whether a list stands there, of which each element is walked …"""
+    member: str | None
+    wanted: str | None
+    """… that has this in that member, where one is named."""
+
+
 def parsed(answer: bytes) -> object:
     """Return the JSON of *answer*, or None where it is none."""
     try:
@@ -40,7 +53,7 @@ def parsed(answer: bytes) -> object:
 
 def value_of(field: AnswerField, answer: object) -> Any:  # noqa: ANN401 - as the field's kind has it
     """Return what *answer* says of *field*, in the type of its column, or None."""
-    found = list(_walk(answer, STEP.finditer(field.at)))
+    found = list(_walk(answer, _path(field.at)))
     if field.kind in ELEMENTS:
         values = [_scalar(one, ELEMENTS[field.kind]) for one in _flat(found)]
         return values if found else None
@@ -60,30 +73,41 @@ def _object(field: AnswerField, value: object) -> dict[str, object] | None:
     return {one.name: value_of(one, value) for one in field.fields}
 
 
-def _walk(value: object, steps: Iterator[re.Match[str]]) -> Iterator[object]:
-    """Yield what stands at the end of *steps*: of each element where a step walks a list."""
-    step = next(steps, None)
-    if step is None:
+@cache
+def _path(text: str) -> Path:
+    return tuple(
+        Step(
+            name=one["name"],
+            many=one["list"] is not None,
+            member=one["member"],
+            wanted=one["wanted"],
+        )
+        for one in STEP.finditer(text)
+    )
+
+
+def _walk(value: object, path: Path) -> Iterator[object]:
+    """Yield what stands at the end of *path*: of each element where a step walks a list."""
+    if not path:
         yield value
         return
-    inner = value.get(step["name"]) if isinstance(value, dict) else None
+    step, rest = path[0], path[1:]
+    inner = value.get(step.name) if isinstance(value, dict) else None
     if inner is None:
         return
-    if not step["list"]:
-        yield from _walk(inner, steps)
+    if not step.many:
+        yield from _walk(inner, rest)
         return
-    rest = list(steps)
     elements = inner if isinstance(inner, list) else []
     yield [
-        found
-        for element in elements
-        if step["member"] is None or _is(element, step["member"], step["wanted"])
-        for found in _walk(element, iter(rest))
+        found for element in elements if _is_wanted(element, step) for found in _walk(element, rest)
     ]
 
 
-def _is(element: object, member: str, wanted: str) -> bool:
-    return isinstance(element, dict) and element.get(member) == wanted
+def _is_wanted(element: object, step: Step) -> bool:
+    if step.member is None:
+        return True
+    return isinstance(element, dict) and element.get(step.member) == step.wanted
 
 
 def _flat(found: list[object]) -> Iterator[object]:
@@ -99,4 +123,6 @@ def _scalar(value: object, kind: Kind) -> object:
         return None
     if isinstance(value, int) and kind is Kind.INTEGER and abs(value) > INT64_MAX:
         return None
+    if isinstance(value, int) and kind is Kind.NUMBER:
+        return float(value)
     return value if isinstance(value, SCALARS[kind]) else None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.model import BatchId, BatchLine, Positions, RequestLine, State
 from pipeline.operations import OPERATIONS, AnswerField, Kind, find
 from pipeline.stages.results import of_batches, schema_of
+from pipeline.stages.results.answers import decode_answers
 from pipeline.stages.results.whole import parsed, value_of
 from tests.stages.results.test_frames import rows_of
 
@@ -59,6 +60,15 @@ def test_nested_fields_make_objects() -> None:
 def test_what_is_no_json_says_nothing(body: bytes) -> None:
     assert parsed(body) is None
     assert value_of(AnswerField(name="x", kind=Kind.JSON, at="a"), parsed(body)) is None
+
+
+@pytest.mark.parametrize("total", [2**53 + 1, -(2**63), 2**64 - 1, 10**30, 0.1])
+def test_a_number_is_a_float_however_large_an_integer_it_is_written_as(total: float) -> None:
+    sessions = find("sessions")
+    assert sessions is not None
+    answer = json.dumps({"customerSession": {"id": 1, "total": total}}).encode()
+    line = RequestLine(positions=Positions.span(0, 1), state=State.DELIVERED, answer=answer)
+    assert decode_answers(sessions, [line])["total"].to_list() == [float(total)]
 
 
 JSON = st.recursive(
