@@ -171,7 +171,7 @@ async def push(
 
     async def exchange(
         request: Request,
-        key_for: Callable[[int], str],
+        key_for: Callable[[int], str] | None,
         sent_before: float | None,
         note: Noting | None,
     ) -> Exchange:

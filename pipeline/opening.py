@@ -308,6 +308,7 @@ async def exchanger(journey: Journey, terms: Terms) -> AsyncIterator[Exchanger]:
             send=throttle.send,
             slot=throttle.slot,
             moment=throttle.moment,
+            crowded=throttle.crowded,
             at_once=throttle.at_once,
             clock=terms.clock,
             random=random.Random(),

@@ -23,16 +23,19 @@ from pipeline.transport.verdict import Judged, Judgement, Rule, judge
 Send = Callable[[Request], Awaitable[Answer | Fault]]
 """Make one attempt; `Client.send`, or what a limiter puts around it."""
 KeyFor = Callable[[int], str]
-"""The idempotency key of a request's n-th generation, from 0: the same number, the same key."""
+"""A fresh idempotency key for a request: its n-th, from 1; the same number, the same key."""
 Slot = Callable[[], AbstractAsyncContextManager[object]]
 """What is held around each single attempt: where a limiter comes in."""
 Moment = Callable[[], Awaitable[object]]
 """What is waited for right before an attempt leaves: where a pacer comes in."""
+Crowded = Callable[[], bool]
+"""Whether whoever asks for a slot now, and in it for a moment, has to wait."""
 Noting = Callable[[], Awaitable[None]]
 """Write down, durably, that a request is being sent."""
 
 AT_ONCE = 16
 """Exchanges begun, where nothing says how many."""
+NO_WAIT = nullcontext()
 TOO_FAST = 429
 """Of many at a time the breaker counts one: the API works, and the throttle slows down."""
 STOPPED = "stopped"
@@ -101,6 +104,7 @@ class Exchanger(Struct, kw_only=True):
     patience: breaker.Patience = breaker.Patience()
     slot: Slot = nullcontext
     moment: Moment = anyio.lowlevel.checkpoint
+    crowded: Crowded = lambda: True
     at_once: Callable[[], int] = lambda: AT_ONCE
     """How many exchanges are worth having begun, as things stand."""
     in_flight: int = 0
@@ -122,7 +126,8 @@ class Exchanger(Struct, kw_only=True):
     ) -> Exchange:
         """Carry *request* to its verdict. Never raises for what the network does.
 
-        *key_for* gives its idempotency keys; without it the request goes as it is. *sent_before*
+        *key_for* gives a fresh idempotency key where one is needed; without it the request keeps
+        its own. *sent_before*
         (seconds since the epoch) where an earlier process has sent it and the answer is not known:
         it is then taken up as after a lost answer. *note* is awaited once, when the first attempt
         is about to leave: what waits for its turn has not been noted yet. A verdict of STOP leaves
@@ -135,10 +140,9 @@ class Exchanger(Struct, kw_only=True):
         if sent_before is not None:
             step = next_step(course.tries(self.clock), RESUMED, rule, self.policy, self._jitter())
         while isinstance(step, Wait):
-            course.generation += step.fresh_key
-            key = request.idempotency_key if key_for is None else key_for(course.generation)
-            if key != request.idempotency_key:
-                request = replace(request, idempotency_key=key)
+            if step.fresh_key and key_for is not None:
+                course.generation += 1
+                request = replace(request, idempotency_key=key_for(course.generation))
             step = await self._try(request, course, step.seconds)
         return course.settled(step, self.clock)
 
@@ -165,18 +169,8 @@ class Exchanger(Struct, kw_only=True):
         """Make the next attempt when it may be made, and say what comes after it."""
         async with AsyncExitStack() as held:
             is_probe = False
-            with self._interruptible():
-                paused_since, was_open = self.clock.monotonic(), self._breaker.is_open
-                await self._sleep(wait_s)
-                if not was_open:
-                    paused_since = self.clock.monotonic()
-                is_probe = await self._pass(held)
-                await held.enter_async_context(self.slot())
-                if course.note is not None:
-                    note, course.note = course.note, None
-                    await note()
-                await self.moment()
-                course.paused_s += self.clock.monotonic() - paused_since
+            with self._interruptible() if self._may_wait(course, wait_s) else NO_WAIT:
+                is_probe = await self._turn(held, course, wait_s)
             if self.halted:
                 return given_up(Verdict.STOP, course.tries(self.clock), course.rule, self.halted)
             sent_mono = self.clock.monotonic()
@@ -188,6 +182,26 @@ class Exchanger(Struct, kw_only=True):
         step = next_step(course.tries(self.clock), judged, course.rule, self.policy, self._jitter())
         self._tell(step, judged, course)
         return step
+
+    def _may_wait(self, course: _Course, wait_s: float) -> bool:
+        """Say whether the next attempt cannot be made at once: mostly it can, and a scope costs."""
+        is_clear = wait_s <= 0 and course.note is None and not self._breaker.failures
+        return not is_clear or self.crowded()
+
+    async def _turn(self, held: AsyncExitStack, course: _Course, wait_s: float) -> bool:
+        """Wait until an attempt may be made, in a slot that *held* has; say if it is a probe."""
+        paused_since, was_open = self.clock.monotonic(), self._breaker.is_open
+        await self._sleep(wait_s)
+        if not was_open:
+            paused_since = self.clock.monotonic()
+        is_probe = await self._pass(held)
+        await held.enter_async_context(self.slot())
+        if course.note is not None:
+            note, course.note = course.note, None
+            await note()
+        await self.moment()
+        course.paused_s += self.clock.monotonic() - paused_since
+        return is_probe
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -116,6 +116,11 @@ class Throttle(Struct, kw_only=True, eq=False):
         """
         return _Slot(self._enter, self._leave)
 
+    def crowded(self) -> bool:
+        """Say whether whoever wants a slot now, and in it a moment, has to wait for either."""
+        is_queued = self._door.locked() or self._gate.locked()
+        return is_queued or self._turn_s() > 0.0 or self._moment_s() > 0.0
+
     async def moment(self) -> None:
         """Wait for the moment to leave, in turn."""
         self._waiting += 1

@@ -55,7 +55,7 @@ class Api:
     async def exchange(
         self,
         request: Request,
-        key_for: Callable[[int], str],
+        key_for: Callable[[int], str] | None,
         sent_before: float | None,
         note: Noting | None,
     ) -> Exchange:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from pipeline import checkpoint, scribe, supply
 from pipeline.checkpoint import Checkpoint, Course
 from pipeline.ledger import Ledger
-from pipeline.model import BatchLine, Change, State
+from pipeline.model import BatchLine, Change, Request, State
 from pipeline.operations import Operation, catalogue
 from pipeline.operations.operation import Repeat
 from pipeline.scribe import Scribe
@@ -58,10 +58,8 @@ def no_lanes() -> None:
     """Let requests that share a key be in flight together."""
     enter = Lanes.enter
 
-    def at_once(
-        self: Lanes, keys: Keys, admit: Callable[[], None], *, apart: bool = False
-    ) -> Ticket:
-        return enter(self, frozenset, admit, apart=apart)
+    def at_once(self: Lanes, keys: Keys, *, apart: bool = False) -> Ticket:
+        return enter(self, frozenset, apart=apart)
 
     Lanes.enter = at_once
 
@@ -80,12 +78,12 @@ def parts_not_compared() -> None:
 
 def fresh_keys() -> None:
     """Give each attempt an idempotency key of its own."""
-    exchange = Exchanger.exchange
+    attempt = vars(Exchanger)["_try"]
 
-    async def forgetful(self: Exchanger, *args: Any, **more: Any) -> Any:
-        return await exchange(self, *args, **more | {"key_for": lambda _: str(uuid.uuid4())})
+    async def forgetful(self: Exchanger, request: Request, *args: Any) -> Any:
+        return await attempt(self, replace(request, idempotency_key=str(uuid.uuid4())), *args)
 
-    Exchanger.exchange = forgetful
+    Exchanger._try = forgetful
 
 
 def doubts_sent_again() -> None:

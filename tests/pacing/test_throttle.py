@@ -56,6 +56,7 @@ class Road:
             send=self.throttle.send,
             slot=self.throttle.slot,
             moment=self.throttle.moment,
+            crowded=self.throttle.crowded,
             at_once=self.throttle.at_once,
             clock=clock,
             random=random.Random(7),

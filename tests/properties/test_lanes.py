@@ -32,7 +32,12 @@ class Traffic:
         def admit() -> None:
             self.admitted.append(number)
 
-        self.tickets.append(self.lanes.enter(lambda: keys, admit, apart=apart))
+        ticket = self.lanes.enter(lambda: keys, apart=apart)
+        self.tickets.append(ticket)
+        if ticket.waits_for:
+            ticket.admit = admit
+        else:
+            admit()
 
     def is_alone(self, keys: frozenset[int]) -> bool:
         """Whether nobody within shares a key of *keys*: then a ticket may enter apart."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from pipeline.events import AttemptFailed, Event, Noticed, RequestSent
@@ -47,7 +48,10 @@ class Scene:
             self.exchanger.slot = slot
 
     async def carry(self, rule: Rule, *, sent_before: float | None = None) -> Exchange:
-        return await self.exchanger.exchange(PUT, rule, key_for=key_for, sent_before=sent_before)
+        request = replace(PUT, idempotency_key="key 0")
+        return await self.exchanger.exchange(
+            request, rule, key_for=key_for, sent_before=sent_before
+        )
 
     async def carry_all(self, rules: list[Rule]) -> list[Exchange]:
         """Carry a request for each rule, all at once; in order."""

@@ -6,10 +6,9 @@ may not be repeated; the verdict before the lanes are freed. Knows `Ports` and n
 """
 
 import hashlib
-import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import cache
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -37,10 +36,9 @@ GO_ON = (
 
 Noting = Callable[[], Awaitable[None]]
 """Write down, durably, that a request is being sent."""
-Exchanging = Callable[
-    [Request, Callable[[int], str], float | None, Noting | None], Awaitable[Exchange]
-]
-"""Carry a request to its verdict: the request, its idempotency keys by generation, when an earlier
+KeyFor = Callable[[int], str]
+Exchanging = Callable[[Request, KeyFor | None, float | None, Noting | None], Awaitable[Exchange]]
+"""Carry a request to its verdict: the request, fresh idempotency keys by number, when an earlier
 process sent it without learning the answer (seconds since the epoch) or None, and what is to be
 awaited when it is about to leave: what waits for its turn has not been sent."""
 Storing = Callable[[RequestLine, pl.DataFrame], Awaitable[str]]
@@ -89,9 +87,9 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
                 await room.window.take()
                 if delivery.stopped:
                     break
-                free = anyio.Event()  # lanes are entered here, in order: tasks may begin in any
-                ticket = delivery.lanes.enter(draft.keys, free.set, apart=draft.apart)
-                tasks.start_soon(_carry, delivery, draft, room, ticket, free)
+                # Here, in order: tasks may begin in any.
+                ticket = delivery.lanes.enter(draft.keys, apart=draft.apart)
+                tasks.start_soon(_carry, delivery, draft, room, ticket)
         except PipelineError as error:
             delivery.stop(error)  # no more drafts come; what is in flight ends all the same
     if delivery.stopped:
@@ -151,12 +149,12 @@ class _Room(Struct):
         self.window.fit(delivery.concurrency + waiting)
 
 
-async def _carry(
-    delivery: Delivery, draft: Draft, room: _Room, ticket: Ticket, free: anyio.Event
-) -> None:
+async def _carry(delivery: Delivery, draft: Draft, room: _Room, ticket: Ticket) -> None:
     """Hold a draft's place in the window, its lanes and its slot while it is settled."""
     try:
-        if not free.is_set():
+        if ticket.waits_for:
+            free = anyio.Event()
+            ticket.admit = free.set
             await free.wait()
         await room.slots.take()
         try:
@@ -201,13 +199,9 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     if doubt:
         return in_doubt(draft, doubt)
 
-    @cache
-    def key_for(generation: int) -> str:
-        if not operation.idempotency_key:
-            return ""
-        name = f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}/{generation}"
-        return str(uuid.UUID(bytes=hashlib.sha256(name.encode()).digest()[:16]))
-
+    key_for = partial(_key, f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}")
+    if operation.idempotency_key:
+        request = replace(request, idempotency_key=key_for(0))
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
 
@@ -216,18 +210,19 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
         line = replace(
             line,
             state=State.SENDING,
-            idempotency_key=key_for(0),
+            idempotency_key=request.idempotency_key,
             digest=digest,
             first_sent_at=ports.clock.now(),
         )
         await ports.note(Change(batch=draft.batch.id, line=line))
 
     harmless = operation.repeat is Repeat.SAFE or line.state is State.SENDING
-    exchange = await ports.exchange(request, key_for, sent_before, None if harmless else note)
+    fresh = key_for if operation.idempotency_key else None
+    exchange = await ports.exchange(request, fresh, sent_before, None if harmless else note)
     trail.requests += 1
     line = replace(
         line,
-        idempotency_key=key_for(0),
+        idempotency_key=request.idempotency_key,
         digest=digest,
         attempts=line.attempts + exchange.attempts,
         first_sent_at=line.first_sent_at or exchange.first_sent_at,
@@ -241,6 +236,12 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
             return None
     change = change_of(operation, draft, line, exchange, trail)
     return await _careful(delivery, draft, change)
+
+
+def _key(of: str, generation: int) -> str:
+    """Return the idempotency key of what *of* names, in the form of a UUID; *generation* from 0."""
+    found = hashlib.sha256(f"{of}/{generation}".encode()).hexdigest()
+    return f"{found[:8]}-{found[8:12]}-{found[12:16]}-{found[16:20]}-{found[20:32]}"
 
 
 async def _careful(delivery: Delivery, draft: Draft, change: Change) -> Change:

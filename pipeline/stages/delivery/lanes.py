@@ -13,12 +13,13 @@ Keys = Callable[[], frozenset[int]]
 
 
 class Ticket(Struct, kw_only=True, eq=False):
-    """A place in the lanes; `admit` is called once, when every lane is free."""
+    """A place in the lanes; with `waits_for` others before it, it is not admitted yet."""
 
     keys_of: Keys
-    admit: Callable[[], None]
     keys: frozenset[int] = frozenset()
     waits_for: int = 0
+    admit: Callable[[], None] = lambda: None
+    """Called once, when one that had to wait has every lane; set by whoever waits for it."""
     waiters: "list[Ticket]" = field(default_factory=list)
 
 
@@ -38,16 +39,15 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._within) + len(self._apart)
 
-    def enter(self, keys: Keys, admit: Callable[[], None], *, apart: bool = False) -> Ticket:
-        """Queue for *keys*; *admit* is called at once when they are free, else later.
+    def enter(self, keys: Keys, *, apart: bool = False) -> Ticket:
+        """Queue for *keys*; the ticket is admitted at once where they are free.
 
         apart: whoever enters knows that no ticket shares a key with this one, of those within and
         of those that will enter as it does.
         """
-        ticket = Ticket(keys_of=keys, admit=admit)
+        ticket = Ticket(keys_of=keys)
         if apart:
             self._apart[ticket] = None
-            admit()
             return ticket
         self._look_at_all()
         ticket.keys = keys()
@@ -58,8 +58,6 @@ class Lanes:
                     ticket.waits_for += 1
         self._within[ticket] = None
         self._held |= ticket.keys
-        if not ticket.waits_for:
-            admit()
         return ticket
 
     def leave(self, ticket: Ticket) -> None:

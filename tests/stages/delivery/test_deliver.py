@@ -69,14 +69,14 @@ class Road:
     async def exchange(
         self,
         request: Request,
-        key_for: Callable[[int], str],
+        key_for: Callable[[int], str] | None,
         sent_before: float | None,
         note: Noting | None,
     ) -> Exchange:
         if note is not None:
             await note()
         keys = [row["integrationId"] for row in json.loads(request.body or b"[]")]
-        self.sent.append((key_for(0), sent_before))
+        self.sent.append((request.idempotency_key, sent_before))
         self.story.append(("sent", keys))
         self.in_flight.update(keys)
         assert max(self.in_flight.values()) == 1  # no key twice in flight
