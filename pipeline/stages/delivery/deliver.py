@@ -1,8 +1,9 @@
 """The shell of the delivery: drafts in, changes for the ledger out, many at a time.
 
-One task per draft: it waits for its lanes, then for a slot, and stays until every row of it has a
-verdict. Order of durable steps (DESIGN §4): `sending` before the first byte where the operation
-may not be repeated; the verdict before the lanes are freed. Knows `Ports` and nothing behind them.
+Tasks take one draft after the other: each waits for its lanes, then for a slot, and has every row
+of it settled before it takes the next. Order of durable steps (DESIGN §4): `sending` before the
+first byte where the operation may not be repeated; the verdict before the lanes are freed. Knows
+`Ports` and nothing behind them.
 """
 
 import hashlib
@@ -11,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import anyio
-import anyio.lowlevel
 import polars as pl
+from anyio.abc import TaskGroup
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -79,19 +80,10 @@ async def deliver(delivery: Delivery, drafts: AsyncIterator[Draft]) -> None:
 
     Until the API has taken a row, one request is in flight; then at most `concurrency`.
     """
-    room = _Room()
-    room.fit(delivery)
     async with anyio.create_task_group() as tasks:
-        try:
-            async for draft in drafts:
-                await room.window.take()
-                if delivery.stopped:
-                    break
-                # Here, in order: tasks may begin in any.
-                ticket = delivery.lanes.enter(draft.keys, apart=draft.apart)
-                tasks.start_soon(_carry, delivery, draft, room, ticket)
-        except PipelineError as error:
-            delivery.stop(error)  # no more drafts come; what is in flight ends all the same
+        crew = _Crew(delivery=delivery, drafts=drafts, tasks=tasks)
+        crew.fit()
+        crew.begin()
     if delivery.stopped:
         raise delivery.stopped
 
@@ -136,35 +128,79 @@ class _Places(Struct):
             self._waiting.popleft().set()
 
 
-class _Room(Struct):
-    """For drafts in memory, and for requests begun."""
+class _Crew(Struct, kw_only=True, eq=False):
+    """The tasks that carry drafts; as many as there may be drafts in memory.
 
-    window: _Places = field(default_factory=_Places)
+    A task is begun where nobody is free for the next draft, and taken again for another: to begin
+    one takes four times as long as to wake one.
+    """
+
+    delivery: Delivery
+    drafts: AsyncIterator[Draft]
+    tasks: TaskGroup
     slots: _Places = field(default_factory=_Places)
+    """For requests begun."""
+    turn: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
+    """Whose turn it is to take the next draft."""
+    members_max: int = 1
+    members: int = 0
+    idle: int = 0
+    """Of them, those that wait for their turn."""
 
-    def fit(self, delivery: Delivery) -> None:
-        """Make as much room as *delivery* wants now."""
+    def fit(self) -> None:
+        """Have as many drafts in memory, and requests begun, as the delivery wants now."""
+        delivery = self.delivery
         waiting = BATCHES_WAITING_MAX if delivery.operation.bulk else WAITING_MAX
         self.slots.fit(delivery.concurrency if delivery.proof.proven else 1)
-        self.window.fit(delivery.concurrency + waiting)
+        self.members_max = delivery.concurrency + waiting
 
+    def begin(self) -> None:
+        """Have one more member, who waits for the next draft."""
+        self.members += 1
+        self.idle += 1
+        self.tasks.start_soon(self._work)
 
-async def _carry(delivery: Delivery, draft: Draft, room: _Room, ticket: Ticket) -> None:
-    """Hold a draft's place in the window, its lanes and its slot while it is settled."""
-    try:
-        if ticket.waits_for:
-            free = anyio.Event()
-            ticket.admit = free.set
-            await free.wait()
-        await room.slots.take()
+    async def _work(self) -> None:
+        """Carry one draft after the other, while there are some and not too many are at it."""
+        while True:
+            async with self.turn:
+                self.idle -= 1
+                draft = await self._next()
+                if draft is None:
+                    break
+                ticket = self.delivery.lanes.enter(draft.keys, apart=draft.apart)
+                if not self.idle and self.members < self.members_max:
+                    self.begin()
+            await self._carry(draft, ticket)
+            if self.members > self.members_max:
+                break
+            self.idle += 1
+        self.members -= 1
+
+    async def _next(self) -> Draft | None:
+        """Return the next draft to be sent; None when there is none, or none is to be sent."""
         try:
-            await _settle(delivery, draft)
+            draft = await anext(self.drafts, None)
+        except PipelineError as error:
+            self.delivery.stop(error)  # no more drafts come; what is in flight ends all the same
+            return None
+        return None if self.delivery.stopped else draft
+
+    async def _carry(self, draft: Draft, ticket: Ticket) -> None:
+        """Hold a draft's lanes and its slot while it is settled."""
+        try:
+            if ticket.waits_for:
+                free = anyio.Event()
+                ticket.admit = free.set
+                await free.wait()
+            await self.slots.take()
+            try:
+                await _settle(self.delivery, draft)
+            finally:
+                self.slots.give_back()
+            self.fit()
         finally:
-            room.slots.give_back()
-        room.fit(delivery)
-    finally:
-        delivery.lanes.leave(ticket)
-        room.window.give_back()
+            self.delivery.lanes.leave(ticket)
 
 
 async def _settle(delivery: Delivery, draft: Draft) -> None:
