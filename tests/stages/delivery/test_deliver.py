@@ -176,9 +176,21 @@ def test_drafts_in_memory_are_bounded() -> None:
     road = Road(took_s=lambda key: 3e7 if key == "slow" else 0.001)
     blocked = [batch_of(n, ["slow"]) for n in range(1, 30)]
     trip = Trip(road, concurrency=3).carry(*blocked)
-    # One more is drawn from the supply, and waits there for a place in the window.
-    assert trip.alive_max <= 3 + BATCHES_WAITING_MAX + 1
+    assert trip.alive_max <= 3 + BATCHES_WAITING_MAX
     assert len(trip.of("delivered")) == 29
+
+
+def test_fewer_drafts_are_in_memory_when_fewer_requests_are_taken() -> None:
+    def verdict(_: list[str]) -> Exchange:
+        trip.delivery.concurrency = 1
+        if trip.settled == 100:  # those that had been drawn before are sent
+            trip.alive_max = 0
+        return DONE
+
+    trip = Trip(Road(verdict=verdict), concurrency=60)
+    trip.carry(*singles(200))
+    assert trip.alive_max <= 1 + BATCHES_WAITING_MAX
+    assert len(trip.of("delivered")) == 200
 
 
 def test_what_waits_for_a_key_is_overtaken_by_what_does_not() -> None:
