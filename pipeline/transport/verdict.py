@@ -208,11 +208,17 @@ def _message(answer: Answer) -> str:
             return ""
 
 
+def _is_success(status: int) -> bool:
+    return BY_CLASS.get(status // 100) is Judgement.DONE
+
+
 def _reason(answer: Answer, judgement: Judgement) -> str:
     said = f"{answer.status} {PHRASES.get(answer.status, '')}".rstrip()
     if message := _message(answer):
         said += f": {message[:MESSAGE_LENGTH_MAX]}"
     elif answer.body and _parsed(answer) is None:
         said += " (the body is not JSON)"
+    elif not answer.body and _is_success(answer.status) and judgement is Judgement.PERHAPS:
+        said += " (without the body that the API sends)"
     why = WHY.get(answer.status, "") if judgement is Judgement.STOP else ""
     return f"{why} ({said})" if why else said

@@ -177,6 +177,13 @@ def test_a_reason_quotes_the_api_briefly() -> None:
     assert len(long.reason) < 300
 
 
+def test_a_success_that_lacks_its_body_says_so() -> None:
+    judged = judge(answer(202, b""), ASKING)
+    assert judged.judgement is Judgement.PERHAPS
+    assert judged.reason == "202 Accepted (without the body that the API sends)"
+    assert judge(answer(500, b""), ASKING).reason == "500 Internal Server Error"
+
+
 def test_a_stop_says_whose_move_it_is() -> None:
     assert "the API refused the key" in judge(answer(401), RULE).reason
     assert "base URL" in judge(answer(302, HTML), RULE).reason
