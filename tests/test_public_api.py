@@ -21,7 +21,6 @@ HEAVY = [
     "pyarrow",
     "httptools",
     "asyncio",
-    "pydantic_core",
     "click",
     "sqlite3",
     "pipeline.api",

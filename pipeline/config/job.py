@@ -1,7 +1,7 @@
 """The job as resolved: frozen values that every later room reads, and their form in run.json.
 
-No secret is in a job, so that it can be kept and shown.  Never knows TOML, the command line or
-pydantic: `toml` makes jobs, this file says what they are.
+No secret is in a job, so that it can be kept and shown.  Never knows TOML or the command
+line: `toml` makes jobs, this file says what they are.
 """
 
 import json

@@ -1,17 +1,13 @@
 """The keys of a job file: their names and types, and for each the words that say what is expected.
 
-Only this module knows pydantic, of which it needs the core alone: all of it takes five times as
-long to import. Nothing of it leaves: `check` returns plain values. Defaults stand in the
-values of `job`; a key that is not set is not there. What needs the operation is checked in
-`columns`.
+Nothing is made to fit: "1" is no number, and 1 no text. Defaults stand in the values of `job`; a
+key that is not set is not there. What needs the operation is checked in `columns`.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
-
-from pydantic_core import CoreSchema, SchemaValidator, ValidationError
-from pydantic_core import core_schema as core
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from pipeline.config import speed
 from pipeline.config.hints import closest
@@ -19,43 +15,92 @@ from pipeline.config.job import Allowance
 from pipeline.config.problems import Keys, Problems
 from pipeline.operations import Kind
 
-STRICT = core.CoreConfig(strict=True)
-THEN, FIRST = core.no_info_after_validator_function, core.no_info_before_validator_function
+Take = Callable[[Any], object]
+"""Return what is made of a value; raise ValueError for one that is not as it should be."""
+Read = Callable[[Any, Keys, Problems], Any]
+"""Return what is made of what stands at a path; tell what is wrong with it."""
+Table = Mapping[str, Read]
+"""The keys of a table. Each may be left out; there may be no others."""
 
 COMPRESSIONS = ("infer", "none", "gzip", "zstd")
 EMPTY = ("ok", "error")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+CALLED = {"min": "minimum", "max": "maximum"}
+"""What the values of `job` call a key, where it is not its own name."""
+
+# ── how a value is read ───────────────────────────────────────────────────────────────────────
 
 
-class Key(NamedTuple):
-    """One key of a table. It may be left out."""
+def _value(words: str, take: Take) -> Read:
+    """Return what reads one value; *words* complete `expected …`."""
 
-    words: str
-    """What it expects: completes `expected …`."""
-    schema: CoreSchema
-    field: str = ""
-    """What the values of `job` call it, where it is not its own name."""
+    def read(said: object, path: Keys, problems: Problems) -> object:
+        try:
+            return take(said)
+        except ValueError:
+            problems.expected(path, words, said)
+            return None
 
-
-Table = dict[str, Key]
-"""The keys of a table, by name; there may be no others."""
-
-
-def _one_byte(text: str) -> str:
-    if len(text) != 1 or not text.isascii() or text in "\r\n\0":
-        raise ValueError
-    return text
+    return read
 
 
-def _encoding(name: str) -> str:
+def _list(words: str, take: Take, *, least: int) -> Read:
+    """Return what reads a list of *least* values or more."""
+    one = _value(words, take)
+
+    def read(said: object, path: Keys, problems: Problems) -> tuple[object, ...]:
+        if not isinstance(said, list | tuple) or len(said) < least:
+            problems.expected(path, words, said)
+            return ()
+        return tuple(one(each, (*path, place), problems) for place, each in enumerate(said))
+
+    return read
+
+
+def _table(words: str, table: Table) -> Read:
+    """Return what reads a table that may have the keys of *table*."""
+
+    def read(said: object, path: Keys, problems: Problems) -> dict[str, Any]:
+        if not isinstance(said, dict):
+            problems.expected(path, words, said)
+            return {}
+        made: dict[str, Any] = {}
+        for name, value in said.items():
+            if (reads := table.get(name)) is not None:
+                made[CALLED.get(name) or name] = reads(value, (*path, name), problems)
+            else:
+                what = f"unknown key{closest(name, table)}; expected one of {', '.join(table)}"
+                problems.add((*path, name), what)
+        return made
+
+    return read
+
+
+def _that(holds: Callable[[Any], object], kind: type = str) -> Take:
+    """Return what takes a value of *kind* of which something *holds*."""
+
+    def take(said: object) -> object:
+        if not isinstance(said, kind) or not holds(said):
+            raise ValueError
+        return said
+
+    return take
+
+
+def _one_byte(text: str) -> bool:
+    return len(text) == 1 and text.isascii() and text not in "\r\n\0"
+
+
+def _is_encoding(name: str) -> bool:
     try:
         "".encode(name)
-    except LookupError as error:
-        raise ValueError from error
-    return name
+    except LookupError:
+        return False
+    return True
 
 
-def _scalar(said: object) -> object:
-    if not isinstance(said, str | int | float) or said != said:  # noqa: PLR0124 - NaN
+def _whole(said: object) -> object:
+    if isinstance(said, bool) or not isinstance(said, int) or said < 1:
         raise ValueError
     return said
 
@@ -66,117 +111,113 @@ def _number(said: object) -> object:
     return said
 
 
-def _listed(said: object) -> object:
-    return [said] if isinstance(said, str) else said
-
-
-def _as_column(said: object) -> object:
-    return {"column": said} if isinstance(said, str) else said
-
-
-def _agreeing(csv: dict[str, Any]) -> dict[str, Any]:
-    if csv.get("delimiter", ",") == csv.get("quote", '"'):
-        raise ValueError("expected a delimiter other than the quote")
-    if csv.get("header", True) == ("column_names" in csv):
-        raise ValueError("expected column_names where header = false, and only there")
-    return csv
-
-
-def _some(said: tuple[object, ...]) -> tuple[object, ...]:
-    if not said:
+def _scalar(said: object) -> object:
+    if not isinstance(said, str | int | float) or said != said:  # noqa: PLR0124 - NaN
         raise ValueError
     return said
 
 
-def _list_of(schema: CoreSchema) -> CoreSchema:
-    return core.tuple_variable_schema(schema, strict=False)
+def _as_it_is(said: object, _path: Keys, _problems: Problems) -> object:
+    return said
 
 
-def _some_of(schema: CoreSchema) -> CoreSchema:
-    return THEN(_some, _list_of(schema))
+def _one_of(names: Sequence[str]) -> Read:
+    return _value(f"one of {', '.join(names)}", _that(names.__contains__))
 
 
-def _one_of(names: Sequence[str]) -> Key:
-    return Key(f"one of {', '.join(names)}", core.literal_schema([*names]))
+def _source(said: object, path: Keys, problems: Problems) -> object:
+    words = "a path, a glob, an address, or a list of them"
+    listed = [said] if isinstance(said, str) else said
+    return _list(words, TEXT, least=1)(listed, path, problems)
 
 
-def _table(keys: Table) -> CoreSchema:
-    fields = {
-        key.field or name: core.typed_dict_field(key.schema, required=False, validation_alias=name)
-        for name, key in keys.items()
+def _columns(said: object, path: Keys, problems: Problems) -> dict[str, Any]:
+    """Read the columns; one that is no table is the name of a column of the source."""
+    if not isinstance(said, dict):
+        problems.expected(path, "a table: field of the API = column of the source", said)
+        return {}
+    return {
+        name: COLUMN({"column": one} if isinstance(one, str) else one, (*path, name), problems)
+        for name, one in said.items()
     }
-    return core.typed_dict_schema(fields, extra_behavior="forbid", config=STRICT)
 
 
-ANY, TEXT = core.any_schema(), core.str_schema(min_length=1)
-FLAG = Key("true or false", core.bool_schema())
-COUNT = Key("a whole number from 1", core.int_schema(ge=1))
-NUMBER = THEN(_number, ANY)
-BYTE = Key("one ASCII character", THEN(_one_byte, core.str_schema()))
-ROWS = Key('a number of rows, or a share such as "1%"', THEN(Allowance.parse, ANY))
+def _csv(said: object, path: Keys, problems: Problems) -> dict[str, Any]:
+    """Read how a CSV source is written, and see that it agrees with itself."""
+    before = len(problems.found)
+    csv: dict[str, Any] = CSV(said, path, problems)
+    if len(problems.found) > before:
+        return csv
+    if csv.get("delimiter", ",") == csv.get("quote", '"'):
+        problems.add(path, "expected a delimiter other than the quote")
+    elif csv.get("header", True) == ("column_names" in csv):
+        problems.add(path, "expected column_names where header = false, and only there")
+    return csv
 
-COLUMN: Table = {
-    "column": Key("the name of a column of the source", TEXT),
-    "sql": Key("an SQL expression over the columns of the source", TEXT),
-    "value": Key("a constant", ANY),
-    "type": Key(f"one of {', '.join(Kind)}", THEN(Kind, core.str_schema())),
-    "format": Key("a form of times such as %Y-%m-%d", core.str_schema(pattern="%")),
+
+# ── the keys ──────────────────────────────────────────────────────────────────────────────────
+
+ANY_TEXT, TEXT = _that(lambda _: True), _that(len)
+FLAG = _value("true or false", _that(lambda _: True, bool))
+COUNT = _value("a whole number from 1", _whole)
+BYTE = _value("one ASCII character", _that(_one_byte))
+ROWS = _value('a number of rows, or a share such as "1%"', Allowance.parse)
+
+COLUMN_KEYS: Table = {
+    "column": _value("the name of a column of the source", TEXT),
+    "sql": _value("an SQL expression over the columns of the source", TEXT),
+    "value": _as_it_is,  # a constant
+    "type": _value(f"one of {', '.join(Kind)}", Kind),
+    "format": _value("a form of times such as %Y-%m-%d", _that(lambda form: "%" in form)),
     "required": FLAG,
-    "one_of": Key("a list of the values that are allowed", _some_of(THEN(_scalar, ANY))),
-    "min": Key("a number", NUMBER, "minimum"),
-    "max": Key("a number", NUMBER, "maximum"),
+    "one_of": _list("a list of the values that are allowed", _scalar, least=1),
+    "min": _value("a number", _number),
+    "max": _value("a number", _number),
     "length_max": COUNT,
-    "pattern": Key("a regular expression", TEXT),
-    "separator": Key("the text between the elements of a list", TEXT),
+    "pattern": _value("a regular expression", TEXT),
+    "separator": _value("the text between the elements of a list", TEXT),
 }
 """`[columns]`: one field of the API."""
-CSV: Table = {
+CSV_KEYS: Table = {
     "delimiter": BYTE,
-    "encoding": Key("an encoding such as utf-8, cp1252", THEN(_encoding, core.str_schema())),
+    "encoding": _value("an encoding such as utf-8, cp1252", _that(_is_encoding)),
     "quote": BYTE,
     "compression": _one_of(COMPRESSIONS),
     "header": FLAG,
-    "column_names": Key("a list of names", _some_of(TEXT)),
-    "null_values": Key('a list of texts, such as ["", "NULL"]', _list_of(core.str_schema())),
+    "column_names": _list("a list of names", TEXT, least=1),
+    "null_values": _list('a list of texts, such as ["", "NULL"]', ANY_TEXT, least=0),
     "field_length_max": COUNT,
 }
 """`[csv]`: how a CSV source is written."""
-DELIVERY: Table = {
-    "concurrency": Key(speed.CONCURRENCY, THEN(speed.concurrency, ANY)),
-    "rate": Key(speed.RATE, THEN(speed.rate, ANY)),
-    "max_share": Key(speed.SHARE, THEN(speed.share, ANY)),
+DELIVERY_KEYS: Table = {
+    "concurrency": _value(speed.CONCURRENCY, speed.concurrency),
+    "rate": _value(speed.RATE, speed.rate),
+    "max_share": _value(speed.SHARE, speed.share),
 }
 """`[delivery]`: how requests are sent."""
-LIMITS: Table = {
+LIMITS_KEYS: Table = {
     "max_rejected": ROWS,
     "max_refused": ROWS,
     "tolerate": ROWS,
-    "shrink_max": ROWS._replace(words='a number of rows, or a share such as "20%"'),
+    "shrink_max": _value('a number of rows, or a share such as "20%"', Allowance.parse),
     "empty": _one_of(EMPTY),
 }
 """`[limits]`: how many bad rows are too many."""
-JOB: Table = {
-    "operation": Key("the name of an operation", ANY),
-    "source": Key("a path, a glob, an address, or a list of them", FIRST(_listed, _some_of(TEXT))),
-    "name": Key(
-        "a name for a folder: letters, digits, . _ -",
-        core.str_schema(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$"),
-    ),
-    "runs_dir": Key("a path", TEXT),
-    "zone": Key("a time zone such as Europe/Berlin", TEXT),
-    "columns": Key(
-        "a table: field of the API = column of the source",
-        core.dict_schema(core.str_schema(), FIRST(_as_column, _table(COLUMN))),
-    ),
-    "csv": Key("a table", THEN(_agreeing, _table(CSV))),
-    "options": Key("a table", core.dict_schema(core.str_schema(), ANY)),
-    "delivery": Key("a table", _table(DELIVERY)),
-    "limits": Key("a table", _table(LIMITS)),
+JOB_KEYS: Table = {
+    "operation": _as_it_is,  # `toml` looks it up
+    "source": _source,
+    "name": _value("a name for a folder: letters, digits, . _ -", _that(NAME.fullmatch)),
+    "runs_dir": _value("a path", TEXT),
+    "zone": _value("a time zone such as Europe/Berlin", TEXT),
+    "columns": _columns,
+    "csv": _csv,
+    "options": _value("a table", _that(lambda _: True, dict)),
+    "delivery": _table("a table", DELIVERY_KEYS),
+    "limits": _table("a table", LIMITS_KEYS),
 }
 """The whole job file."""
-SECTIONS = {"csv": CSV, "delivery": DELIVERY, "limits": LIMITS}
-VALIDATOR = SchemaValidator(_table(JOB))
-COLUMN_WORDS = "a column's name, or a table with column, sql or value"
+COLUMN = _table("a column's name, or a table with column, sql or value", COLUMN_KEYS)
+CSV = _table("a table", CSV_KEYS)
 
 
 def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
@@ -186,37 +227,6 @@ def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
     are called as the values of `job` call them. What is wrong goes to *problems*; the answer
     is then empty.
     """
-    try:
-        checked: dict[str, Any] = VALIDATOR.validate_python(said)
-    except ValidationError as error:
-        for one in error.errors(include_url=False):
-            _tell(dict(one), problems)
-        return {}
-    return checked
-
-
-def _tell(error: dict[str, Any], problems: Problems) -> None:
-    """Put one finding of pydantic into the words of the house."""
-    path: Keys = error["loc"]
-    table, key = _place(path)
-    match error["type"]:
-        case "extra_forbidden":
-            names = ", ".join(table)
-            problems.add(path, f"unknown key{closest(key, table)}; expected one of {names}")
-        case "dict_type" if path[0] == "columns" and len(path) > 1:
-            problems.expected(path, COLUMN_WORDS, error["input"])
-        case "value_error" if path == ("csv",):
-            problems.add(path, str(error["ctx"]["error"]))
-        case _:
-            problems.expected(path, table[key].words, error["input"])
-
-
-def _place(path: Keys) -> tuple[Table, str]:
-    """Return the table that *path* leads into, and the key there."""
-    match path:
-        case ("columns", _, str(key), *_):
-            return COLUMN, key
-        case (str(section), str(key), *_) if section in SECTIONS:
-            return SECTIONS[section], key
-        case _:
-            return JOB, str(path[0])
+    before = len(problems.found)
+    checked: dict[str, Any] = _table("a table", JOB_KEYS)(said, (), problems)
+    return {} if len(problems.found) > before else checked

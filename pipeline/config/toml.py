@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from pipeline.config import columns as columns_of
+from pipeline.config import schema
 from pipeline.config.constants import from_text
 from pipeline.config.csv import CsvOptions
 from pipeline.config.hints import closest
@@ -212,8 +213,6 @@ def _argument(*path: str) -> str:
 
 def _resolve(table: dict[str, Any], overrides: Overrides, *, file: Path | None) -> Job:
     """Check everything, then make the job. Raises JobError with every problem."""
-    from pipeline.config import schema  # noqa: PLC0415 - pydantic comes when a job is parsed
-
     asked = overrides.to or table.get("operation")
     operation = find(asked) if isinstance(asked, str) else None
     said, arguments = _merged(table, _laid_over(overrides, operation), operation)

@@ -14,7 +14,7 @@ from tests.cli.shell import command, examples, typed
 
 NAMED = ("account.toml", "attributes.json")
 """Files of examples that an option wants to find."""
-HEAVY = ("polars", "pyarrow", "pydantic_core", "anyio", "httptools", "numpy")
+HEAVY = ("polars", "pyarrow", "anyio", "httptools", "numpy")
 
 
 EPILOGS = [commands.epilog, *(command(name).epilog for name in ROOMS)]

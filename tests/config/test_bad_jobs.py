@@ -97,11 +97,11 @@ def test_what_the_command_line_says_wrongly_is_called_an_argument(tmp_path: Path
     )
     tier = 'argument columns."attribute.Tier": unknown field of profiles'
     assert refused(tmp_path / "job.toml", overrides).problems == (
-        'argument name: expected a name for a folder: letters, digits, . _ -, got "a b"',
-        'argument csv.delimiter: expected one ASCII character, got ""',
         f"argument concurrency: expected {CONCURRENCY}, got 0",
         f"argument rate: expected {speed.RATE}, got 0",
         "argument max_share: expected a share above 0 and up to 1, such as 0.5 or 50%, got 1.5",
+        'argument name: expected a name for a folder: letters, digits, . _ -, got "a b"',
+        'argument csv.delimiter: expected one ASCII character, got ""',
         'argument tolerate: expected a number of rows, or a share such as "1%", got "x"',
         'argument zone: expected a time zone such as Europe/Berlin, got "Mars"',
         "argument first: expected a number of rows from 1, got 0",

@@ -140,24 +140,6 @@ def test_what_is_not_said_has_its_default(folder: Path) -> None:
     )
 
 
-def test_nothing_of_pydantic_is_in_a_job(folder: Path) -> None:
-    assert folder.is_dir()
-
-    def modules(value: object) -> set[str]:
-        inner: list[object] = []
-        if isinstance(value, dict):
-            inner = [*value, *value.values()]
-        elif isinstance(value, list | tuple):
-            inner = list(value)
-        elif hasattr(value, "__struct_fields__"):
-            inner = [getattr(value, name) for name in type(value).__struct_fields__]
-        return {type(value).__module__}.union(*map(modules, inner))
-
-    found = modules(load_job(Path("jobs/full.toml"), Overrides()))
-    assert "pipeline.config.job" in found
-    assert not [module for module in found if "pydantic" in module or "schema" in module]
-
-
 def test_the_command_line_wins(folder: Path) -> None:
     assert folder.is_dir()
     file = load_job(Path("jobs/full.toml"), Overrides())

@@ -6,7 +6,14 @@ from hypothesis import strategies as st
 from pipeline.config import schema
 from pipeline.config.problems import Problems
 
-KEYS = sorted({*schema.JOB, *schema.COLUMN, *schema.CSV, *schema.DELIVERY, *schema.LIMITS, "", "x"})
+TABLES = (
+    schema.JOB_KEYS,
+    schema.COLUMN_KEYS,
+    schema.CSV_KEYS,
+    schema.DELIVERY_KEYS,
+    schema.LIMITS_KEYS,
+)
+KEYS = sorted({key for table in TABLES for key in table} | {"", "x"})
 SCALARS = st.one_of(
     st.booleans(),
     st.integers(),
