@@ -5,9 +5,14 @@ Only what is of use to many folders lives here; a fixture of one room lives besi
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from pipeline import run_folder
+from pipeline.ledger import Ledger
+from pipeline.run_folder import RunFolder
 
 # No deadline anywhere: the machines are shared, and speed is not what these tests are about.
 SLOW_DRAWING = (HealthCheck.too_slow,)
@@ -39,3 +44,17 @@ def clean_environment() -> Iterator[None]:
 def anyio_backend() -> str:
     """Async tests run on asyncio; a test of virtual time overrides this with trio's MockClock."""
     return "asyncio"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """The folder of a run that has just begun."""
+    return run_folder.create(tmp_path, "job", now=0.0, suffix="test")
+
+
+@pytest.fixture
+def ledger(folder: RunFolder) -> Iterator[Ledger]:
+    """Its ledger, in which nothing stands."""
+    ledger = Ledger.create(folder.ledger)
+    yield ledger
+    ledger.close()

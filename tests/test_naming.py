@@ -18,13 +18,6 @@ from pipeline.stages.staging import Part
 BOUND_S = 10.0
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    ledger = Ledger.create(tmp_path / "ledger.sqlite")
-    yield ledger
-    ledger.close()
-
-
 def part(folder: Path, number: int) -> Part:
     file = f"part-{number}.parquet"
     rows = pl.DataFrame({"row": [number]})

@@ -1,12 +1,8 @@
 """Results as they are written: which rows go into which file."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import polars as pl
 import pytest
 
-from pipeline import run_folder
 from pipeline.events import Event, ResultsWritten
 from pipeline.ledger import Ledger
 from pipeline.model import BatchId, Change, Positions, RequestLine, StagedPart, State
@@ -18,18 +14,6 @@ from pipeline.scribe import RESULTS_ROWS, Scribe
 BATCH_ROWS, PART_BATCHES = 1000, 25
 PROFILES = find("profiles")
 assert isinstance(PROFILES, Operation)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
-    return run_folder.create(tmp_path, "job", now=0.0, suffix="test")
-
-
-@pytest.fixture
-def ledger(folder: RunFolder) -> Iterator[Ledger]:
-    ledger = Ledger.create(folder.ledger)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture

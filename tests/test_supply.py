@@ -1,7 +1,7 @@
 """Parts on their way from staging to a delivery: from memory where it keeps up, else from disk."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, Queue
@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 from anyio import to_thread
 
-from pipeline import run_folder
 from pipeline.ledger import Ledger
 from pipeline.model import StagedPart
 from pipeline.operations import Operation, find
@@ -24,18 +23,6 @@ HEADSTART_S = 0.3
 """In which staging writes more parts than are kept in memory, if nothing holds it back."""
 PROFILES = find("profiles")
 assert isinstance(PROFILES, Operation)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
-    return run_folder.create(tmp_path, "job", now=0.0, suffix="test")
-
-
-@pytest.fixture
-def ledger(folder: RunFolder) -> Iterator[Ledger]:
-    ledger = Ledger.create(folder.ledger)
-    yield ledger
-    ledger.close()
 
 
 @pytest.fixture
