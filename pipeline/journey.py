@@ -30,14 +30,14 @@ from pipeline.events import (
     StagingFinished,
 )
 from pipeline.ledger import ROWS, SET_ASIDE, Ledger
-from pipeline.model import Exchange, Request, Status
+from pipeline.model import Exchange, KeyFor, Noting, Request, Status
 from pipeline.naming import Namer
 from pipeline.operations import find
 from pipeline.preparation import Preparation
 from pipeline.run_folder import RunFolder
 from pipeline.scribe import Scribe
 from pipeline.stages import results
-from pipeline.stages.delivery import Delivery, Noting, Ports, Proof, deliver
+from pipeline.stages.delivery import Delivery, Ports, Proof, deliver
 from pipeline.stages.staging import Part
 from pipeline.supply import Supply
 from pipeline.transport.exchange import Exchanger
@@ -171,7 +171,7 @@ async def push(
 
     async def exchange(
         request: Request,
-        key_for: Callable[[int], str] | None,
+        key_for: KeyFor | None,
         sent_before: float | None,
         note: Noting | None,
     ) -> Exchange:

@@ -4,11 +4,15 @@ The seven words of the house are used here as STYLE 2.1 defines them.
 """
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import NewType
 
 from msgspec import Struct, field
 
+KeyFor = Callable[[int], str]
+"""A fresh idempotency key for a request: its n-th, from 1; the same number, the same key."""
+Noting = Callable[[], Awaitable[None]]
+"""Write down, durably, that a request is being sent."""
 BatchId = NewType("BatchId", int)
 """Number of a batch in its run, from 1, in the order of dispatch."""
 RowNumber = NewType("RowNumber", int)

@@ -26,9 +26,9 @@ def scribe(folder: RunFolder, ledger: Ledger, told: list[Event]) -> Scribe:
     return Scribe(operation=PROFILES, ledger=ledger, folder=folder, tell=told.append)
 
 
-def stage(of: Scribe, parts: int) -> None:
-    """Stage *parts* parts of PART_BATCHES full batches each."""
-    height = BATCH_ROWS * PART_BATCHES
+def stage(of: Scribe, parts: int, *, batches: int = PART_BATCHES) -> None:
+    """Stage *parts* parts of so many full batches each."""
+    height = BATCH_ROWS * batches
     for part in range(parts):
         first = part * height + 1
         rows = pl.DataFrame(
@@ -37,14 +37,13 @@ def stage(of: Scribe, parts: int) -> None:
                 "file": ["c.csv"] * height,
                 "line": range(first + 1, first + 1 + height),
                 "key": [f"c{number}" for number in range(first, first + height)],
-                "batch": [part * PART_BATCHES + n // BATCH_ROWS + 1 for n in range(height)],
+                "batch": [part * batches + n // BATCH_ROWS + 1 for n in range(height)],
             }
         )
         file = f"part-{part + 1:06}.parquet"
         write_part(rows, of.folder.staged / file)
         firsts = range(first, first + height, BATCH_ROWS)
-        batches = tuple((BATCH_ROWS, number) for number in firsts)
-        of.ledger.stage(StagedPart(file=file, batches=batches))
+        of.ledger.stage(StagedPart(file=file, batches=tuple((BATCH_ROWS, n) for n in firsts)))
 
 
 def settle(of: Scribe, batches: range) -> None:
@@ -82,6 +81,16 @@ def test_less_than_a_file_waits_for_more_until_all_is_to_be_written(
     assert not told
     scribe.write_results(least=1)
     assert [len(frame) for frame in written(told, folder)] == [2 * PART_BATCHES * BATCH_ROWS]
+
+
+def test_a_part_that_is_larger_than_a_file_makes_several(
+    scribe: Scribe, folder: RunFolder, told: list[Event]
+) -> None:
+    batches = RESULTS_ROWS // BATCH_ROWS + 5
+    stage(scribe, 1, batches=batches)
+    settle(scribe, range(1, batches + 1))
+    scribe.write_results(least=1)
+    assert [len(frame) for frame in written(told, folder)] == [RESULTS_ROWS, 5 * BATCH_ROWS]
 
 
 def test_what_is_left_of_a_part_is_written_when_it_is_settled(

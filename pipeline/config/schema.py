@@ -37,7 +37,7 @@ def _value(words: str, take: Take) -> Read:
     def read(said: object, path: Keys, problems: Problems) -> object:
         try:
             return take(said)
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: an integer too large for a float
             problems.expected(path, words, said)
             return None
 
@@ -85,6 +85,12 @@ def _that(holds: Callable[[Any], object], kind: type = str) -> Take:
         return said
 
     return take
+
+
+def _is_text(text: str) -> bool:
+    """Raise UnicodeError for what was not UTF-8, as names of files on a command line can be."""
+    text.encode()
+    return True
 
 
 def _one_byte(text: str) -> bool:
@@ -157,7 +163,7 @@ def _csv(said: object, path: Keys, problems: Problems) -> dict[str, Any]:
 
 # ── the keys ──────────────────────────────────────────────────────────────────────────────────
 
-ANY_TEXT, TEXT = _that(lambda _: True), _that(len)
+ANY_TEXT, TEXT = _that(_is_text), _that(lambda text: text and _is_text(text))
 FLAG = _value("true or false", _that(lambda _: True, bool))
 COUNT = _value("a whole number from 1", _whole)
 BYTE = _value("one ASCII character", _that(_one_byte))

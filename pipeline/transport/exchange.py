@@ -15,23 +15,19 @@ from msgspec.structs import replace
 
 from pipeline.clock import Clock
 from pipeline.events import AttemptFailed, Listener, Noticed, RequestSent
-from pipeline.model import Answer, Exchange, Fault, Request, Verdict
+from pipeline.model import Answer, Exchange, Fault, KeyFor, Noting, Request, Verdict
 from pipeline.transport import breaker
 from pipeline.transport.retry import Policy, Settle, Step, Tries, Wait, given_up, next_step
 from pipeline.transport.verdict import Judged, Judgement, Rule, judge
 
 Send = Callable[[Request], Awaitable[Answer | Fault]]
 """Make one attempt; `Client.send`, or what a limiter puts around it."""
-KeyFor = Callable[[int], str]
-"""A fresh idempotency key for a request: its n-th, from 1; the same number, the same key."""
 Slot = Callable[[], AbstractAsyncContextManager[object]]
 """What is held around each single attempt: where a limiter comes in."""
 Moment = Callable[[], Awaitable[object]]
 """What is waited for right before an attempt leaves: where a pacer comes in."""
 Crowded = Callable[[], bool]
 """Whether whoever asks for a slot now, and in it for a moment, has to wait."""
-Noting = Callable[[], Awaitable[None]]
-"""Write down, durably, that a request is being sent."""
 
 AT_ONCE = 16
 """Exchanges begun, where nothing says how many."""
@@ -127,12 +123,12 @@ class Exchanger(Struct, kw_only=True):
         """Carry *request* to its verdict. Never raises for what the network does.
 
         *key_for* gives a fresh idempotency key where one is needed; without it the request keeps
-        its own. *sent_before*
-        (seconds since the epoch) where an earlier process has sent it and the answer is not known:
-        it is then taken up as after a lost answer. *note* is awaited once, when the first attempt
-        is about to leave: what waits for its turn has not been noted yet. A verdict of STOP leaves
-        the request to be sent another time: never applied, or harmless to repeat. Cancelled in an
-        attempt, it may have been applied: that is for the caller to know, who has noted it.
+        its own. *sent_before* (seconds since the epoch) where an earlier process has sent it and
+        the answer is not known: it is then taken up as after a lost answer. *note* is awaited once,
+        when the first attempt is about to leave: what waits for its turn has not been noted yet. A
+        verdict of STOP leaves the request to be sent another time: never applied, or harmless to
+        repeat. Cancelled in an attempt, it may have been applied: that is for the caller to know,
+        who has noted it.
         """
         course = self._begin(rule, sent_before)
         course.note = note
@@ -184,9 +180,9 @@ class Exchanger(Struct, kw_only=True):
         return step
 
     def _may_wait(self, course: _Course, wait_s: float) -> bool:
-        """Say whether the next attempt cannot be made at once: mostly it can, and a scope costs."""
-        is_clear = wait_s <= 0 and course.note is None and not self._breaker.failures
-        return not is_clear or self.crowded()
+        """Say whether an attempt may have to wait; mostly there is not, and a scope costs."""
+        is_held = wait_s > 0 or course.note is not None or self._breaker.failures > 0
+        return is_held or self.crowded()
 
     async def _turn(self, held: AsyncExitStack, course: _Course, wait_s: float) -> bool:
         """Wait until an attempt may be made, in a slot that *held* has; say if it is a probe."""

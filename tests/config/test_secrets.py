@@ -50,7 +50,7 @@ SHOWINGS: dict[str, Callable[[Secret], str]] = {
     "in a list": lambda secret: repr([secret, {"key": secret}]),
     "json": lambda secret: json.dumps({"key": secret}, default=str),
     "orjson": lambda secret: orjson.dumps({"key": secret}, default=str).decode(),
-    "in a dataclass": lambda secret: repr(Connection(base_url=URL, api_key=secret)),
+    "in a value": lambda secret: repr(Connection(base_url=URL, api_key=secret)),
     "asdict": lambda secret: repr(msgspec.structs.asdict(Connection(base_url=URL, api_key=secret))),
     "in an error": lambda secret: str(ValueError(secret)),
 }
@@ -58,8 +58,8 @@ WRITINGS: dict[str, Callable[[Secret], object]] = {
     "pickle": pickle.dumps,
     "json": json.dumps,
     "orjson": orjson.dumps,
-    "orjson of a dataclass": lambda secret: orjson.dumps(Connection(base_url=URL, api_key=secret)),
-    "pickle of a dataclass": lambda secret: pickle.dumps(Connection(base_url=URL, api_key=secret)),
+    "JSON of a value": lambda secret: msgspec.json.encode(Connection(base_url=URL, api_key=secret)),
+    "pickle of a value": lambda secret: pickle.dumps(Connection(base_url=URL, api_key=secret)),
 }
 
 

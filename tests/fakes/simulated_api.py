@@ -19,6 +19,8 @@ from pipeline.model import (
     BatchLine,
     Change,
     Exchange,
+    KeyFor,
+    Noting,
     Positions,
     Request,
     RequestLine,
@@ -26,7 +28,7 @@ from pipeline.model import (
     Verdict,
 )
 from pipeline.operations import Operation
-from pipeline.stages.delivery import Noting, Ports
+from pipeline.stages.delivery import Ports
 from tests.fakes.clock import FixedClock
 
 Naming = Callable[[Sequence[int]], Sequence[int | None]]
@@ -55,7 +57,7 @@ class Api:
     async def exchange(
         self,
         request: Request,
-        key_for: Callable[[int], str] | None,
+        key_for: KeyFor | None,
         sent_before: float | None,
         note: Noting | None,
     ) -> Exchange:

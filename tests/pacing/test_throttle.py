@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from pipeline.events import Event, LimitChanged
-from pipeline.model import Answer, Fault, Request
+from pipeline.model import Answer, Fault, Noting, Request
 from pipeline.operations.operation import Repeat
 from pipeline.transport.exchange import Exchanger
 from pipeline.transport.pace import LATE_S_MAX
@@ -151,6 +151,52 @@ async def test_trouble_of_any_kind_slows_it_down(trouble: Answer | Fault, why: s
     told = [event for event in road.told if isinstance(event, LimitChanged)]
     assert why in {event.why for event in told}
     assert told[-1].rate is not None
+
+
+@pytest.mark.parametrize("before", [1, 3])
+@pytest.mark.parametrize(
+    "speed",
+    [Speed(fixed=1), Speed(fixed=8, rate=0.1), Speed(fixed=8, rate=12)],
+    ids=["for a place", "for its turn", "for its moment"],
+)
+async def test_stop_ends_each_wait_at_once(speed: Speed, before: int) -> None:
+    """One leaves, and takes a minute; the others wait for something, or behind each other."""
+    road = Road(taken, speed, took_s=lambda: 60.0)
+    ended: list[float] = []
+
+    async def carry() -> None:
+        await road.exchanger.exchange(PUT, SAFE)
+        ended.append(trio.current_time())
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(1 + before):
+            tasks.start_soon(carry)
+            await anyio.sleep(0.001)
+        await anyio.sleep(0.02)
+        road.exchanger.stop()
+    assert len(road.sent) == 1
+    assert len([at for at in ended if at < 0.03]) == before
+
+
+async def test_stop_ends_the_wait_behind_a_note_and_for_a_breaker() -> None:
+    refused = Fault(what="refused", sent=False)
+    road = Road(lambda number: taken(number) if number == 1 else refused, Speed(fixed=8))
+    ended: list[float] = []
+
+    async def carry(note: Noting | None = None) -> None:
+        await road.exchanger.exchange(PUT, SAFE, note=note)
+        ended.append(trio.current_time())
+
+    await carry()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(carry, partial(anyio.sleep, 60.0))
+        tasks.start_soon(carry)
+        await anyio.sleep(40.0)  # by now the breaker is open, and its pauses are long
+        tasks.start_soon(carry)
+        await anyio.sleep(0.01)
+        road.exchanger.stop()
+    assert len(ended) == 4
+    assert max(ended) < 40.1
 
 
 async def test_what_waits_for_its_turn_has_not_been_noted() -> None:

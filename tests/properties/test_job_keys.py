@@ -18,7 +18,7 @@ SCALARS = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(),
-    st.sampled_from(["", "a", "1%", "adaptive", "profiles", "ok", "string"]),
+    st.sampled_from(["", "a", "1%", "adaptive", "profiles", "ok", "string", "caf\udce9", 10**400]),
     st.dates(),
     st.times(),
     st.datetimes(),

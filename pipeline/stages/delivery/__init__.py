@@ -1,6 +1,6 @@
 """Batches to an outcome for each of their rows; given a way to send, and never knowing which."""
 
-from pipeline.stages.delivery.deliver import Delivery, Exchanging, Noting, Ports, deliver
+from pipeline.stages.delivery.deliver import Delivery, Exchanging, Ports, deliver
 from pipeline.stages.delivery.drafts import (
     REPLAY_S,
     Draft,
@@ -17,7 +17,6 @@ __all__ = [
     "Draft",
     "Exchanging",
     "LaneKeys",
-    "Noting",
     "Ports",
     "Proof",
     "deliver",

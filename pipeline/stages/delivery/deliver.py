@@ -19,7 +19,17 @@ from msgspec.structs import replace
 
 from pipeline.clock import Clock
 from pipeline.errors import PipelineError, ServiceError
-from pipeline.model import Change, Exchange, Positions, Request, RequestLine, State, Verdict
+from pipeline.model import (
+    Change,
+    Exchange,
+    KeyFor,
+    Noting,
+    Positions,
+    Request,
+    RequestLine,
+    State,
+    Verdict,
+)
 from pipeline.operations import Operation, Repeat
 from pipeline.stages.delivery.drafts import Draft, digest_of, doubt_of, take
 from pipeline.stages.delivery.isolation import Trail
@@ -35,9 +45,6 @@ GO_ON = (
     "rows that were not sent"
 )
 
-Noting = Callable[[], Awaitable[None]]
-"""Write down, durably, that a request is being sent."""
-KeyFor = Callable[[int], str]
 Exchanging = Callable[[Request, KeyFor | None, float | None, Noting | None], Awaitable[Exchange]]
 """Carry a request to its verdict: the request, fresh idempotency keys by number, when an earlier
 process sent it without learning the answer (seconds since the epoch) or None, and what is to be
@@ -179,6 +186,8 @@ class _Crew(Struct, kw_only=True, eq=False):
 
     async def _next(self) -> Draft | None:
         """Return the next draft to be sent; None when there is none, or none is to be sent."""
+        if self.delivery.stopped:
+            return None
         try:
             draft = await anext(self.drafts, None)
         except PipelineError as error:
