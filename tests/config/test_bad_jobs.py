@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import speed
+from pipeline.config import schema, speed
+from pipeline.config.problems import Problems
 from pipeline.config.toml import Overrides, job_from, load_job
 from pipeline.errors import JobError
 
@@ -145,3 +146,21 @@ def test_a_job_file_that_cannot_be_opened_is_refused_in_words(tmp_path: Path) ->
     path = tmp_path / "job.toml"
     path.symlink_to(path)
     assert "the job file cannot be read: Too many levels of symbolic links" in str(refused(path))
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"source": ["caf\udce9.csv"]}, "source[0]: expected a path"),
+        ({"runs_dir": "d\udce9"}, "runs_dir: expected a path"),
+        ({"csv": {"null_values": ["", "\udce9"]}}, "csv.null_values[1]: expected a list of texts"),
+        ({"delivery": {"rate": 10**400}}, "delivery.rate: expected a number of requests"),
+        ({"columns": {"a": {"min": 10**400}}}, "columns.a.min: expected a number"),
+    ],
+)
+def test_bytes_that_are_no_text_and_numbers_without_end_are_told_of(
+    said: dict[str, object], problem: str
+) -> None:
+    problems = Problems()
+    assert schema.check(said, problems) == {}
+    assert [told.startswith(f"argument {problem}") for told in problems.found] == [True]
