@@ -202,6 +202,12 @@ def _local(name: str) -> Stored:
             f"{name} is not a regular file and cannot be read a second time",
             hint="pipe it to standard input and name the source -",
         )
+    where = os.fsencode(path.resolve())
+    try:
+        where.decode()
+    except UnicodeDecodeError as error:
+        shown = where.decode(errors="replace")
+        raise InputError(f"{shown} is no name in UTF-8", hint="rename it") from error
     return Stored(
         name=name,
         path=str(path.resolve()),

@@ -88,6 +88,13 @@ def test_what_is_no_file_is_refused_with_what_could_be_given() -> None:
         assert "cannot be read from" in refusal(address)[0]
 
 
+def test_a_file_whose_name_is_no_text_is_refused_in_words(exports: Path) -> None:
+    (exports / os.fsdecode(b"caf\xe9.tsv")).write_text("a\n1\n")
+    what, hint = refusal("*.tsv")
+    assert what.endswith("caf\ufffd.tsv is no name in UTF-8")
+    assert hint == "rename it"
+
+
 def test_a_file_named_twice_is_refused(exports: Path) -> None:
     assert "named twice" in refusal("a.csv", "*.csv")[0]
     assert "named twice" in refusal("a.csv", str(exports / "old" / ".." / "a.csv"))[0]
