@@ -48,6 +48,24 @@ def test_a_mended_job_delivers_what_was_rejected(
     assert values["folder"] != str(refused)
 
 
+def test_a_story_in_json_has_its_requests_and_retries_as_objects(
+    shell: Shell, refused: Path, doubtful: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "mended.toml").write_text(MENDED)
+    done = json.loads(shell("retry", refused, "--job", tmp_path / "mended.toml", "--json").stdout)
+    story = json.loads(shell("explain", refused, "--row", "2", "--json").stdout)
+    assert [(later["run"], later["status"]) for later in story["retries"]] == [
+        (Path(done["folder"]).name, "delivered")
+    ]
+    stories = (
+        json.loads(shell("explain", doubtful, "--row", str(row), "--json").stdout) for row in (1, 2)
+    )
+    told = [
+        (request["state"], request["attempts"]) for one in stories for request in one["requests"]
+    ]
+    assert sorted(told) == [("delivered", 1), ("in_doubt", 1)]
+
+
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(
     shell: Shell, refused: Path, environment: dict[str, str]
 ) -> None:
