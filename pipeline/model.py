@@ -10,7 +10,8 @@ from typing import NewType
 from msgspec import Struct, field
 
 KeyFor = Callable[[int], str]
-"""A fresh idempotency key for a request: its n-th, from 1; the same number, the same key."""
+"""An idempotency key of a request: its first (0), or its n-th fresh one; the same number, the same
+key."""
 Noting = Callable[[], Awaitable[None]]
 """Write down, durably, that a request is being sent."""
 BatchId = NewType("BatchId", int)

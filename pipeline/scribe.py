@@ -27,7 +27,7 @@ COMMIT_S = 0.01
 request that takes longer than this is not held back; 400 in a second make a quarter of the commits
 (measured)."""
 RESULTS_ROWS = 60_000
-"""Rows of a results part, at most: those of two staged parts, durable in some 15 ms (measured)."""
+"""Rows of a results part, or so: those of two staged parts, durable in some 15 ms (measured)."""
 
 
 class Scribe(Struct, kw_only=True, eq=False):

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 
 from pipeline.config.column import JsonValue
 from pipeline.operations import Field, Kind
@@ -116,6 +117,16 @@ def _plain(value: object, depth: int = DEPTH_MAX) -> JsonValue:
     if isinstance(value, Mapping) and depth:
         return {str(name): _plain(one, depth - 1) for name, one in value.items()}
     raise ValueError("not a value that JSON has")
+
+
+def is_finite(value: object) -> TypeGuard[int | float]:
+    """Whether *value* is a number, and no greater than a float can be."""
+    try:
+        return (
+            isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        )
+    except OverflowError:  # an integer of 400 digits
+        return False
 
 
 def _within(value: JsonValue, target: Field) -> bool:

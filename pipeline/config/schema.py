@@ -4,12 +4,12 @@ Nothing is made to fit: "1" is no number, and 1 no text. Defaults stand in the v
 key that is not set is not there. What needs the operation is checked in `columns`.
 """
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.config import speed
+from pipeline.config.constants import is_finite
 from pipeline.config.hints import closest
 from pipeline.config.job import Allowance
 from pipeline.config.problems import Keys, Problems
@@ -37,7 +37,7 @@ def _value(words: str, take: Take) -> Read:
     def read(said: object, path: Keys, problems: Problems) -> object:
         try:
             return take(said)
-        except (ValueError, OverflowError):  # OverflowError: an integer too large for a float
+        except ValueError:
             problems.expected(path, words, said)
             return None
 
@@ -111,12 +111,6 @@ def _whole(said: object) -> object:
     return said
 
 
-def _number(said: object) -> object:
-    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
-        raise ValueError
-    return said
-
-
 def _scalar(said: object) -> object:
     if not isinstance(said, str | int | float) or said != said:  # noqa: PLR0124 - NaN
         raise ValueError
@@ -165,6 +159,7 @@ def _csv(said: object, path: Keys, problems: Problems) -> dict[str, Any]:
 
 ANY_TEXT, TEXT = _that(_is_text), _that(lambda text: text and _is_text(text))
 FLAG = _value("true or false", _that(lambda _: True, bool))
+NUMBER = _value("a number", _that(is_finite, object))
 COUNT = _value("a whole number from 1", _whole)
 BYTE = _value("one ASCII character", _that(_one_byte))
 ROWS = _value('a number of rows, or a share such as "1%"', Allowance.parse)
@@ -177,8 +172,8 @@ COLUMN_KEYS: Table = {
     "format": _value("a form of times such as %Y-%m-%d", _that(lambda form: "%" in form)),
     "required": FLAG,
     "one_of": _list("a list of the values that are allowed", _scalar, least=1),
-    "min": _value("a number", _number),
-    "max": _value("a number", _number),
+    "min": NUMBER,
+    "max": NUMBER,
     "length_max": COUNT,
     "pattern": _value("a regular expression", TEXT),
     "separator": _value("the text between the elements of a list", TEXT),
@@ -224,6 +219,7 @@ JOB_KEYS: Table = {
 """The whole job file."""
 COLUMN = _table("a column's name, or a table with column, sql or value", COLUMN_KEYS)
 CSV = _table("a table", CSV_KEYS)
+JOB = _table("a table", JOB_KEYS)
 
 
 def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
@@ -234,5 +230,5 @@ def check(said: dict[str, Any], problems: Problems) -> dict[str, Any]:
     is then empty.
     """
     before = len(problems.found)
-    checked: dict[str, Any] = _table("a table", JOB_KEYS)(said, (), problems)
+    checked: dict[str, Any] = JOB(said, (), problems)
     return {} if len(problems.found) > before else checked

@@ -8,6 +8,8 @@ import math
 import re
 from typing import Final, Literal
 
+from pipeline.config.constants import is_finite
+
 ADAPTIVE: Final = "adaptive"
 """The number of requests in flight is found out while sending."""
 CONCURRENCY_MAX = 256
@@ -49,6 +51,4 @@ def share(said: object) -> float:
 def _number(said: object) -> float:
     """Return the number that *said* is, or NaN."""
     number = float(said) if isinstance(said, str) and _DECIMAL.fullmatch(said) else said
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        return math.nan
-    return number if math.isfinite(number) else math.nan
+    return number if is_finite(number) else math.nan

@@ -180,7 +180,7 @@ class Exchanger(Struct, kw_only=True):
         return step
 
     def _may_wait(self, course: _Course, wait_s: float) -> bool:
-        """Say whether an attempt may have to wait; mostly there is not, and a scope costs."""
+        """Say whether an attempt may have to wait; mostly none has to, and a scope costs."""
         is_held = wait_s > 0 or course.note is not None or self._breaker.failures > 0
         return is_held or self.crowded()
 

@@ -7,17 +7,16 @@ run; it knows nothing of retries, verdicts, rows, or how bytes travel.
 import math
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 
 import anyio
-from msgspec import Struct, field
+from msgspec import Struct
 
 from pipeline.clock import Clock
 from pipeline.events import LimitChanged, Listener
 from pipeline.model import Answer, Fault, Request
 from pipeline.transport import limit as limits
 from pipeline.transport import pace as paces
-from pipeline.transport.limit import Heard, Limit, Tuning
+from pipeline.transport.limit import Heard, Tuning
 from pipeline.transport.pace import Pace
 from pipeline.transport.retry import Policy, asked_wait
 
@@ -66,44 +65,44 @@ class _Slot(Struct):
         self.leave()
 
 
-class Throttle(Struct, kw_only=True, eq=False):
+class Throttle:
     """How many requests are in flight, and when the next may leave.
 
-    For each attempt: `slot`, in it `moment`, and then `send` at once.
+    For each attempt: `slot`, in it `moment`, and then `send` at once. *inner* makes the attempt.
     """
 
-    inner: Callable[[Request], Awaitable[Answer | Fault]]
-    clock: Clock
-    tell: Listener
-    speed: Speed = Speed()
-    in_flight: int = 0
-    """Places that are taken, by those that wait for their moment, too."""
-    places: int = 0
-    """Requests that may be in flight now."""
-    _ahead: int = 0
-    """Requests that have a place, and have not left; of these, those that wait for nothing but …"""
-    _waiting: int = 0
-    """… their moment."""
-    _tuning: Tuning = Tuning()
-    _limit: Limit = limits.begin(Tuning())
-    _pace: Pace = Pace()
-    _own_s: float = 0.0
-    """What the limit wants between two requests; and what the job wants."""
-    _asked_s: float = 0.0
-    _door: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
-    _gate: anyio.Lock = field(default_factory=partial(anyio.Lock, fast_acquire=True))
-    _freed: anyio.Event = field(default_factory=anyio.Event)
-    _told: tuple[float, float | None] = (0.0, None)
-    _told_at: float = -math.inf
-    _why: str = ""
-    """What made it fall."""
-
-    def __post_init__(self) -> None:
-        self._tuning = Tuning(share=self.speed.share)
+    def __init__(
+        self,
+        *,
+        inner: Callable[[Request], Awaitable[Answer | Fault]],
+        clock: Clock,
+        tell: Listener,
+        speed: Speed,
+    ) -> None:
+        self.inner = inner
+        self.clock = clock
+        self.tell = tell
+        self.speed = speed
+        self.in_flight = 0
+        """Places that are taken, by those that wait for their moment, too."""
+        self._ahead = 0
+        """Requests that have a place, and have not left; of these, those that wait for nothing …"""
+        self._waiting = 0
+        """… but their moment."""
+        self._tuning = Tuning(share=speed.share)
         self._limit = limits.begin(self._tuning)
+        self.places = speed.fixed or limits.places(self._limit, self._tuning)
+        """Requests that may be in flight now."""
+        self._pace = Pace()
+        self._own_s = 0.0
+        """What the limit wants between two requests; and what the job wants."""
+        self._asked_s = 1.0 / speed.rate if speed.rate else 0.0
+        self._door, self._gate = anyio.Lock(fast_acquire=True), anyio.Lock(fast_acquire=True)
+        self._freed = anyio.Event()
         self._told = self._found()
-        self._asked_s = 1.0 / self.speed.rate if self.speed.rate else 0.0
-        self.places = self.speed.fixed or limits.places(self._limit, self._tuning)
+        self._told_at = -math.inf
+        self._why = ""
+        """What made it fall."""
 
     def at_once(self) -> int:
         """Return how many requests are worth having begun: those in flight, and some to spare."""
@@ -118,14 +117,13 @@ class Throttle(Struct, kw_only=True, eq=False):
 
     def crowded(self) -> bool:
         """Say whether whoever wants a slot now, and in it a moment, has to wait for either."""
-        is_queued = self._door.locked() or self._gate.locked()
-        return is_queued or self._turn_s() > 0.0 or self._moment_s() > 0.0
+        return self._is_full() or self._is_early()
 
     async def moment(self) -> None:
         """Wait for the moment to leave, in turn."""
         self._waiting += 1
         try:
-            if self._gate.locked() or self._moment_s() > 0.0:
+            if self._is_early():
                 async with self._gate:
                     while (wait_s := self._moment_s()) > 0.0:
                         await self.clock.sleep(wait_s)
@@ -159,7 +157,7 @@ class Throttle(Struct, kw_only=True, eq=False):
 
     async def _enter(self) -> None:
         """Take a place in turn. Who finds nobody before him, and nothing to wait for, goes in."""
-        if self._door.locked() or self._turn_s() > 0.0:
+        if self._is_full():
             async with self._door:
                 while (wait_s := self._turn_s()) > 0.0:
                     await self._wait(wait_s)
@@ -178,6 +176,14 @@ class Throttle(Struct, kw_only=True, eq=False):
         else:
             self._freed = anyio.Event()
             await self._freed.wait()
+
+    def _is_full(self) -> bool:
+        """Say whether whoever wants a place has to wait for it, or behind another who does."""
+        return self._door.locked() or self._turn_s() > 0.0
+
+    def _is_early(self) -> bool:
+        """Say whether whoever has a place has to wait for the moment, or behind another."""
+        return self._gate.locked() or self._moment_s() > 0.0
 
     def _turn_s(self) -> float:
         """Return how long it is until a moment is near for one more; infinite without a place."""

@@ -244,8 +244,9 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
     if doubt:
         return in_doubt(draft, doubt)
 
-    key_for = partial(_key, f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}")
+    key_for: KeyFor | None = None
     if operation.idempotency_key:
+        key_for = partial(_key, f"{delivery.run}/{draft.batch.id}/{draft.positions}/{digest}")
         request = replace(request, idempotency_key=key_for(0))
     line = draft.known
     sent_before = line.first_sent_at if line.state is State.SENDING else None
@@ -262,8 +263,7 @@ async def _send(delivery: Delivery, draft: Draft, trail: Trail) -> Change | None
         await ports.note(Change(batch=draft.batch.id, line=line))
 
     harmless = operation.repeat is Repeat.SAFE or line.state is State.SENDING
-    fresh = key_for if operation.idempotency_key else None
-    exchange = await ports.exchange(request, fresh, sent_before, None if harmless else note)
+    exchange = await ports.exchange(request, key_for, sent_before, None if harmless else note)
     trail.requests += 1
     line = replace(
         line,

@@ -29,7 +29,6 @@ DTYPES: dict[Kind, pl.DataType] = {
     Kind.NUMBERS: pl.List(pl.Float64()),
     Kind.JSON: pl.String(),
 }
-INT64_MAX = 2**63 - 1
 SCALARS: dict[DataTypeClass, tuple[type, ...]] = {
     pl.String: (str,),
     pl.Int64: (int,),
@@ -111,7 +110,7 @@ def _fitted(value: object, dtype: pl.DataType | DataTypeClass) -> object:
             return {one.name: _fitted(value.get(one.name), one.dtype) for one in dtype.fields}
         case pl.List() if isinstance(value, list):
             return [_fitted(one, dtype.inner) for one in value]
-        case pl.Int64() if isinstance(value, int) and abs(value) > INT64_MAX:
+        case pl.Int64() if isinstance(value, int) and abs(value) > whole.INT64_MAX:
             return None
     return value if isinstance(value, SCALARS.get(dtype.base_type(), ())) else None
 

@@ -202,15 +202,15 @@ def _local(name: str) -> Stored:
             f"{name} is not a regular file and cannot be read a second time",
             hint="pipe it to standard input and name the source -",
         )
-    where = os.fsencode(path.resolve())
+    where = str(path.resolve())
     try:
-        where.decode()
-    except UnicodeDecodeError as error:
-        shown = where.decode(errors="replace")
+        where.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(where).decode(errors="replace")
         raise InputError(f"{shown} is no name in UTF-8", hint="rename it") from error
     return Stored(
         name=name,
-        path=str(path.resolve()),
+        path=where,
         filesystem=fs.LocalFileSystem(),
         size=path.stat().st_size,
     )
